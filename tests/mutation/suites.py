@@ -49,8 +49,19 @@ SUITES: Final[Mapping[str, Suite]] = {
         Suite("fathom_async/_reports/implication.py", _RULES),
         Suite("fathom_async/_reports/collation.py", ("tests/reports/test_collation.py",)),
         Suite("fathom_async/_reports/patterns.py", ("tests/reports/test_patterns.py",)),
-        Suite("fathom_async/_bulk/fusing/fuse.py", _FUSING),
-        Suite("fathom_async/_bulk/fusing/box.py", _FUSING),
+        Suite(
+            "fathom_async/_bulk/fusing/fuse.py",
+            (
+                *_FUSING,
+                "tests/bulk/fusing/test_fuse_requests.py",
+                "tests/bulk/fusing/test_fuse_boxes.py",
+                "tests/bulk/fusing/test_fuse_exact.py",
+            ),
+        ),
+        Suite(
+            "fathom_async/_bulk/fusing/box.py",
+            ("tests/bulk/fusing/test_box_shapes.py", "tests/bulk/fusing/test_box.py", *_FUSING),
+        ),
         Suite("fathom_async/_bulk/fusing/check.py", ("tests/bulk/fusing/test_check.py",)),
         Suite("fathom_async/_bulk/fusing/texts.py", ("tests/bulk/fusing/test_texts.py",)),
     )

@@ -6,10 +6,11 @@ answer might have more rows than an answer can, or its filters more characters t
 a candidate: `fathom_async._reports.implication` has the rules.
 """
 
+import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
-from math import prod
+from math import inf, prod
 from typing import Final, Self
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -80,8 +81,8 @@ class Shape:
     @property
     def is_top(self) -> bool:
         """Whether it shows the first rows by a figure, between which there may be ties."""
-        column = (self.query.sort_by or "").partition(":")[0]
-        return column in self.query.aggregates and bool(self.groups or self.query.date_grouping)
+        is_by_figure = _sort_column(self.query) in self.query.aggregates
+        return is_by_figure and bool(self.groups or self.query.date_grouping)
 
 
 def shape_of(query: Query[Row], zone: ZoneInfo | None = None) -> Shape | None:
@@ -102,8 +103,7 @@ def shape_of(query: Query[Row], zone: ZoneInfo | None = None) -> Shape | None:
     others = frozenset(query.filters).difference(fixing)
     event = query.entity_name if isinstance(query, EventQuery) else None
     subject = (query.entity, query.site_id, event, query.timezone, others)
-    column = (query.sort_by or "").partition(":")[0]
-    order = query.sort_by if column in groups.difference(fixed) else None
+    order = query.sort_by if _sort_column(query) in groups.difference(fixed) else None
     is_additive = ADDITIVE_METRICS.issuperset(query.aggregates)
     times = dict(_times(query, zone, is_additive=is_additive))
     return Shape(query, subject, fixed, others, groups, is_additive, order, times)
@@ -117,9 +117,13 @@ def depends_on_zone(query: Query[Row]) -> bool:
     )
 
 
+def _sort_column(query: Query[Row]) -> str:
+    return (query.sort_by or "").partition(":")[0]
+
+
 def _is_ordered(query: Query[Row], free: frozenset[str]) -> bool:
     """Whether there may be one sequence of rows that answers the query; see rule 7 of the implications."""
-    column = (query.sort_by or "").partition(":")[0]
+    column = _sort_column(query)
     if column in query.aggregates and (free or query.date_grouping):
         return query.limit is not None and query.limit <= _LONGEST_TOP
     if column in free:
@@ -142,15 +146,14 @@ def _times(query: Query[Row], zone: ZoneInfo | None, *, is_additive: bool) -> It
             return
         buckets = Buckets.of(finer, first, last)
         parts = count_periods(finer, first, last)
-        if finer == "hour" and (zone is None or parts is None or parts > _MOST_HOURS):
+        if finer == "hour" and (parts is None or parts > _MOST_HOURS):
             continue
         if not (is_additive or finer == unit or (parts is not None and parts == dates)):
             continue
         if finer not in {unit, "hour"} and parts != 1:
             yield Time(finer, (first, last)), (1, parts or MAX_ROWS)
-        if buckets is None or not (_is_plain(first, finer, zone) and _is_plain(last, finer, zone)):
-            continue
-        yield Time(finer), (buckets.first, buckets.last)
+        if buckets is not None and all(_is_plain(end, finer, zone) for end in (first, last)):
+            yield Time(finer), (buckets.first, buckets.last)
 
 
 def _is_plain(moment: datetime | None, unit: DateGrouping, zone: ZoneInfo | None) -> bool:
@@ -193,13 +196,12 @@ class Box:
         """Return the box of one query, which is always possible."""
         fields: dict[str, frozenset[str] | None] = dict.fromkeys(shape.groups)
         fields |= {name: frozenset({value}) for name, value in shape.fixed.items()}
-        others = shape.others
-        room = _LONGEST_FILTERS - (len(quote(filters_to_json(others), safe="")) if others else 0)
+        room = _LONGEST_FILTERS - len(quote(filters_to_json(shape.others), safe=""))
         room = min(room, LONGEST_PATTERNS, knowledge.longest_patterns)
         allowed = None if shape.is_additive else shape.groups.union(shape.fixed)
         lengths = {name: length_of(frozenset({shape.fixed[name]}), room) for name in sorted(shape.fixed)}
         box = cls((shape,), fields, shape.groups, allowed, shape.times, shape.order, room, lengths)
-        return attrs.evolve(box, rows=box.counted(knowledge)[1])
+        return attrs.evolve(box, rows=box.count_groups(knowledge) * _fewest_dates(box.times))
 
     def joined(self, other: Self, knowledge: ServerKnowledge) -> Self | None:
         """Return the smallest box for the queries of both, or None if none is small enough."""
@@ -221,17 +223,16 @@ class Box:
             return None
         order = self.order or other.order
         shapes, room = self.shapes + other.shapes, min(self.room, other.room)
-        lengths = self._lengths(other, fields, room)
+        lengths = self._lengths(other, room)
         box = type(self)(shapes, fields, groups, allowed, times, order, room, lengths)
         one, two = self.shapes[0].query, other.shapes[0].query
         is_one_order = (one.date_grouping, one.sort_by) == (two.date_grouping, two.sort_by)
         is_one_range = any(time.ends is not None and time in other.times for time in self.times)
         is_alike = is_one_range and (self.fields, self.groups) == (other.fields, other.groups)
         is_same = is_alike and (is_one_order or bool(box.grouped))  # no longer than one of them
-        times, rows = box.counted(knowledge, is_same=is_same)
-        if not times or (rows >= MAX_ROWS and box.grouped and not is_same):
-            return None
-        return attrs.evolve(box, times=times, rows=rows)
+        count = box.count_groups(knowledge)
+        times = times if is_same else _short(times, count, is_grouped=bool(box.grouped))
+        return attrs.evolve(box, times=times, rows=count * _fewest_dates(times)) if times else None
 
     def _values(self, name: str, other: Self) -> frozenset[str] | None:
         """Return the values of a property; one that some query does not name is summed over."""
@@ -243,16 +244,14 @@ class Box:
         """The properties that the request groups by."""
         return _grouped(self.fields, self.groups)
 
-    def _lengths(
-        self, other: Self, fields: Mapping[str, frozenset[str] | None], room: int
-    ) -> Mapping[str, int]:
+    def _lengths(self, other: Self, room: int) -> Mapping[str, int]:
         """Return what those values take that still fit in, added up where that is enough."""
         found: dict[str, int] = {}
-        for name, known in self.lengths.items():
-            values = fields[name]
-            if not values or name not in other.lengths or (len(values) > 1 and name not in TEXT_PROPERTIES):
+        mine, theirs = self.restricted(), other.restricted()
+        for name, values in {name: mine[name] | theirs[name] for name in mine if name in theirs}.items():
+            if len(values) > 1 and name not in TEXT_PROPERTIES:
                 continue
-            length = length_of(values, room, known=self.fields[name] or frozenset(), length=known)
+            length = length_of(values, room, known=mine[name], length=self.lengths[name])
             if length <= room or len(values) == 1:
                 found[name] = length
                 room -= length
@@ -286,31 +285,35 @@ class Box:
         buckets = Buckets(time.unit, first, last)
         return buckets.begin, buckets.end
 
-    def counted(
-        self, knowledge: ServerKnowledge, *, is_same: bool = False
-    ) -> tuple[Mapping[Time, Span], int]:
-        """Return the ranges that are short enough, and how many rows an answer of the shortest may well have."""
+    def count_groups(self, knowledge: ServerKnowledge) -> int:
+        """Return how many groups an answer may well have on a date."""
         query, groups, guessed = self.shapes[0].query, 1, list[int]()
-        grouped = self.grouped
-        days = max(map(_days, self.times.items()), default=0)
-        for name in grouped:
-            values = self.fields[name]
-            least = 0 if values is None else 2 * len(values)
+        days = max(map(_days, self.times.items()))
+        for name in self.grouped:
+            values = self.fields[name] or ()
             if name in self.lengths:
-                groups *= len(values or ())
-            elif knowledge.is_known(query, name):
-                groups *= knowledge.count(query, name, days, least=least)
-            elif not is_same:
-                guessed.append(knowledge.count(query, name, days, least=least))
-        groups *= max(*guessed, round(prod(guessed) ** _SPARSE)) if len(guessed) > 1 else prod(guessed)
-        most = MAX_ROWS - 1 if grouped else MOST_DATES
-        times = {
-            time: span
-            for time, span in self.times.items()
-            if is_same
-            or (groups * _dates(span) <= most and (time.unit != "hour" or _dates(span) <= _MOST_HOURS))
-        }
-        return times, groups * min(map(_dates, times.values()), default=MAX_ROWS)
+                groups *= len(values)
+                continue
+            count = knowledge.count(query, name, days, least=2 * len(values))
+            if knowledge.is_known(query, name):
+                groups *= count
+            else:
+                guessed.append(count)
+        return groups * max([*guessed, round(math.pow(prod(guessed), _SPARSE))])
+
+
+def _short(times: Mapping[Time, Span], groups: int, *, is_grouped: bool) -> Mapping[Time, Span]:
+    """Return the ranges of which an answer with so many groups on each date is surely complete."""
+    most = MAX_ROWS - 1 if is_grouped else MOST_DATES
+    return {
+        time: span
+        for time, span in times.items()
+        if groups * _dates(span) <= most and (time.unit != "hour" or _dates(span) <= _MOST_HOURS)
+    }
+
+
+def _fewest_dates(times: Mapping[Time, Span]) -> int:
+    return min(map(_dates, times.values()))
 
 
 def _grouped(fields: Mapping[str, frozenset[str] | None], groups: Iterable[str]) -> frozenset[str]:
@@ -323,13 +326,13 @@ def _dates(span: Span) -> int:
 
 
 _UNITS: Final = (*DATE_GROUPINGS, None)
-_DAYS: Final = {"hour": 1 / 24, "day": 1, "month": 31, "year": 366}
+_DAYS: Final[Mapping[str | None, float]] = {"hour": 1 / 24, "day": 1, "month": 31, "year": 366}
 
 
 def _days(item: tuple[Time, Span]) -> float:
     """Return how many days a range has at the most."""
     time, span = item
     if time.ends is None:
-        return _dates(span) * _DAYS[time.unit or "day"]
+        return _dates(span) * _DAYS[time.unit]
     first, last = time.ends
-    return float("inf") if first is None or last is None else (last - first).days + 1
+    return inf if first is None or last is None else (last - first).days + 1

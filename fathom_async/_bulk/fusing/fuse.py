@@ -169,7 +169,7 @@ def _hosts(
 
 def _is_roomy(query: Query[Row], knowledge: ServerKnowledge) -> bool:
     """Whether the answer to a query that is asked as it is may well be complete."""
-    values = prod(knowledge.count(query, name, inf, least=1) for name in query.field_grouping)
+    values = prod(knowledge.count(query, name, inf) for name in query.field_grouping)
     dates = count_periods(query.date_grouping, query.date_from, query.date_to) if query.date_grouping else 1
     return query.limit is None and dates is not None and values * dates < MAX_ROWS
 
@@ -185,8 +185,8 @@ def boxes(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
     """Return few boxes that hold all queries of a subject.
 
     1. Queries of the same kind fill boxes, one after the other, in a few orders; the best one counts.
-    2. Boxes are put together where one can hold the queries of two: those with figures that do not add up first,
-       since only they decide which groups a request must have, then each into the one that grows least.
+    2. Boxes are put together where one can hold the queries of two: those with the most groups first, each into the
+       one that grows least.
     3. A box is given up if others can take all of its queries.
     """
     failed = set[tuple[Box, Box]]()
@@ -205,19 +205,17 @@ def boxes(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
         (_in_turn(map(single.__getitem__, order), join) for order in _orders(line)) for line in lines.values()
     )
     filled = [box for tried in ways for box in _fewest(tried)]
-    if len(filled) == 1:
-        return filled
     return _emptied(_put_together(filled, join), single, join)
 
 
-def _fewest(tried: Iterable[Sequence[Box]]) -> Sequence[Box]:
-    """Return the first of the shortest; after one of a single box, none is tried."""
-    best: Sequence[Box] = ()
-    for found in tried:
-        if not best or len(found) < len(best):
-            best = found
-        if len(best) == 1:
-            break
+def _fewest(tried: Iterator[Sequence[Box]]) -> Sequence[Box]:
+    """Return the first of the shortest.
+
+    After one of two boxes, none is tried: if one box held all, it would in any order.
+    """
+    best = next(tried)
+    while len(best) > 2 and (found := next(tried, None)) is not None:  # noqa: PLR2004
+        best = min(best, found, key=len)
     return best
 
 
@@ -238,9 +236,6 @@ def _in_turn(boxes: Iterable[Box], join: _Join) -> Sequence[Box]:
 def _orders(line: Sequence[Shape]) -> Iterator[Sequence[Shape]]:
     """Yield the queries by each property or the time first, and the others behind it, in either direction."""
     names = ["", *sorted(line[0].fixed)]
-    if len(line) == 1:
-        yield line
-        return
     for turn in range(len(names)):
         turned = names[turn:] + names[:turn]
         for order in dict.fromkeys((tuple(turned), (turned[0], *reversed(turned[1:])))):
@@ -252,42 +247,37 @@ def _place(shape: Shape, name: str) -> tuple[int, int] | str:
 
 
 def _put_together(filled: Sequence[Box], join: _Join) -> list[Box]:
+    """Put boxes into others, those with the most groups first, since others fit into them.
+
+    Of as many groups, the fewest come first: long breakdowns are the least likely to fit in, or to be without ties.
+    """
     placed: list[Box] = []
-    for box in sorted(filled, key=_demand):
+    for box in sorted(filled, key=lambda box: (-len(box.groups), box.rows)):
         found: list[tuple[int, int, Box]] = []
         for place in range(max(0, len(placed) - _TRIED), len(placed)):
             wider = join(placed[place], box)
             if wider is not None:
                 found.append((wider.rows - placed[place].rows, place, wider))
         if found:
-            _, place, wider = min(found, key=lambda each: each[:2])
+            _, place, wider = min(found)  # of as little growth, the first
             placed[place] = wider
         else:
             placed.append(box)
     return placed
 
 
-def _demand(box: Box) -> tuple[object, ...]:
-    """Return the order in which boxes are put together.
-
-    Those come first whose figures do not add up, since only they decide which groups there must be. Of the others,
-    short breakdowns come first: long ones are the least likely to fit in, or to be without ties.
-    """
-    return box.allowed is None, -len(box.groups), box.rows if box.allowed is None else -box.rows, box.time[1]
-
-
 def _emptied(placed: list[Box], single: Mapping[Shape, Box], join: _Join) -> Sequence[Box]:
     """Give up boxes whose queries others can take, the smallest first."""
     for box in sorted(placed, key=lambda box: len(box.shapes))[:_TRIED]:
-        if box.allowed is not None or len(placed) == 1:
+        if box.allowed is not None or box not in placed:  # meanwhile it has taken queries of another
             continue
         others = [each for each in placed if each is not box]
         for shape in box.shapes:
             taken = ((place, join(each, single[shape])) for place, each in enumerate(others[:_TRIED]))
-            place, wider = next(((place, wider) for place, wider in taken if wider), (0, None))
-            if wider is None:
+            found = next(((place, wider) for place, wider in taken if wider), None)
+            if found is None:
                 break
-            others[place] = wider
+            others[found[0]] = found[1]
         else:
             placed = others
     return placed
@@ -303,7 +293,7 @@ def _together(
         return
     query = _request(members, box, knowledge)
     zone = knowledge.zones.get(query.site_id)
-    strays = [each for each in members if not implies(query, each.query, zone=zone) and each.query != query]
+    strays = [each for each in members if not implies(query, each.query, zone=zone)]
     yield from (_hosted(stray, ()) for stray in strays)
     kept = tuple(each for each in members if each not in strays)
     if len(kept) == 1:
@@ -329,7 +319,7 @@ def _request(asked: Sequence[Member[RowT]], box: Box, knowledge: ServerKnowledge
         "date_from": date_from,
         "date_to": date_to,
     }
-    if limit := _common_limit(queries, box):
+    if limit := _common_limit(queries):
         changes |= {"sort_by": first.sort_by, "limit": limit}
     return first.replace(**changes)
 
@@ -340,44 +330,48 @@ def _restrictions(box: Box, knowledge: ServerKnowledge) -> Iterator[Filter]:
         if len(values) == 1:
             yield Filter(text, "is", next(iter(values)))
         else:
-            is_exact = knowledge.exact.get(name, False)
-            yield Filter(text, "matching", one_of(values, is_exact=is_exact))
+            yield Filter(text, "matching", one_of(values, is_exact=name in knowledge.trusted()))
 
 
-def _common_limit(queries: Sequence[Query[Row]], box: Box) -> int | None:
+def _common_limit(queries: Sequence[Query[Row]]) -> int | None:
     """Return the highest limit and one more, if all queries have one, and cut the same rows in the same order.
 
     The row beyond tells whether the last one is tied.
     """
     limits = [query.limit for query in queries if query.limit is not None]
-    first = queries[0]
-    is_common = (
-        len(limits) == len(queries)
-        and len({(query.sort_by, query.date_grouping, query.field_grouping) for query in queries}) == 1
-        and frozenset[str](first.field_grouping) == box.grouped
-        and len({(query.date_from, query.date_to, frozenset(query.filters)) for query in queries}) == 1
-    )
-    return min(max(limits) + 1, MAX_ROWS) if is_common else None
+    tables = {
+        (
+            each.date_from,
+            each.date_to,
+            each.date_grouping,
+            each.field_grouping,
+            each.sort_by,
+            frozenset(each.filters),
+        )
+        for each in queries
+    }
+    return min(max(limits) + 1, MAX_ROWS) if len(limits) == len(queries) and len(tables) == 1 else None
 
 
 def _words(asked: Sequence["Member[Row]"], box: Box) -> Iterator[str]:
+    return chain(list(_differences(asked, box)) or [f"{len(asked)} views of one answer"], _repeats(asked))
+
+
+def _differences(asked: Sequence["Member[Row]"], box: Box) -> Iterator[str]:
     counted = {frozenset(each.query.aggregates) for each in asked}
     if len(counted) > 1:
         yield f"{len(frozenset[str]().union(*counted))} metrics together"
-    for name in sorted(box.fields):
+    for name in sorted(box.fields.keys() - box.groups):
         values = box.fields[name]
-        if name not in box.groups and values is not None and len(values) > 1:
-            yield f"{len(values)} {_plural(name)} as groups"
-        elif name not in box.groups and values is None:
+        if values is None:
             yield f"values of {name} as groups"
-    if len(box.groups) > 1 and len({each.query.field_grouping for each in asked}) > 1:
+        elif len(values) > 1:
+            yield f"{len(values)} {_plural(name)} as groups"
+    if len({frozenset(each.query.field_grouping) for each in asked}) > 1 and len(box.groups) > 1:
         yield f"breakdowns as sums of {' x '.join(sorted(box.groups))}"
     ranges = {(each.query.date_from, each.query.date_to, each.query.date_grouping) for each in asked}
-    if len(ranges) > 1 and box.time[0].unit is not None:
+    if len(ranges) > 1:
         yield f"{len(ranges)} ranges from figures by the {box.time[0].unit}"
-    if len(counted) == 1 and len(asked) > 1 and len(ranges) == 1 and len(box.grouped) == len(box.groups) <= 1:
-        yield f"{len(asked)} views of one answer"
-    yield from _repeats(asked)
 
 
 def _repeats(asked: Sequence["Member[Row]"]) -> Iterator[str]:

@@ -58,7 +58,7 @@ class ServerKnowledge:
         """Whether answers have shown how many values a property has, for the site or event of a query."""
         return _key(query, name) in self.counts
 
-    def count(self, query: Query[Row], name: str, days: float, *, least: int) -> int:
+    def count(self, query: Query[Row], name: str, days: float, *, least: int = 0) -> int:
         """Return how many values of a property an answer about so many days may well have."""
         usual = USUAL.get(name, _MANY)
         if not self.is_known(query, name):

@@ -280,6 +280,7 @@ def test_values_and_times_are_put_together_in_the_better_way() -> None:
     cities = [TOTAL.replace(filters=[Filter("city", "is", name)]) for name in ("Rome", "Oslo", "Bern")]
     month = [f"2026-01-{day:02}" for day in range(1, 31)]
     assert len(fuse([during(day, query=city) for day in month for city in cities])) == len(cities)
+    assert len(fuse([during(day, query=city) for day in month[:3] for city in cities[:2]])) == 2
     decades = ["2006-01-01", "2016-01-01"]
     assert len(fuse([during(day, query=city) for city in cities for day in decades])) == len(decades)
 

@@ -1,14 +1,16 @@
 """How a fused answer is split, and when it is not trusted."""
 
+import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from fathom_async import ArgumentError, PageviewQuery, Report
-from fathom_async._bulk.fusing import Fused, ServerKnowledge
+from fathom_async import ArgumentError, Filter, PageviewQuery, Report
+from fathom_async._bulk.fusing import Fused, ServerKnowledge, doubted, fuse
 from fathom_async._core.codec.rows import Row
-from tests.bulk.fusing.world import EXACT, TOTAL, VISITS, during, on, one, report, told
+from tests.bulk.fusing.world import EXACT, TOTAL, VISITS, ZONE, during, on, one, report, told
 
 BY_PATH = TOTAL.replace(field_grouping=["pathname"])
 DAILY = TOTAL.replace(date_grouping="day")
@@ -124,8 +126,93 @@ def test_rows_without_a_value_are_nobodys() -> None:
 
 def test_the_answer_must_be_that_of_the_request() -> None:
     fused = one([on("/a"), on("/b")])
-    with pytest.raises(ArgumentError, match="no answer to"):
+    message = f"this is no answer to {fused.query!r}, but to {TOTAL!r}"
+    with pytest.raises(ArgumentError, match=re.escape(message)):
         parts_of(fused, Report(TOTAL, ()))
+
+
+def test_some_of_the_queries_can_be_told_by_themselves() -> None:
+    fused = one([on("/a"), on("/b"), on("/c")])
+    answer = report(fused, ("/a", 1), ("/b", 2))
+    assert [part.column("pageviews") for part in told(fused.only([on("/b")]), answer)] == [[2]]
+    assert [part.column("pageviews") for part in told(fused.only([on("/c"), on("/a")]), answer)] == [[1], []]
+
+
+# Hours, of which only the site's time zone tells that clocks show them once
+
+NEW_YORK = ServerKnowledge(zones={"CDBUGS": ZoneInfo(ZONE)})
+NINE, TWO = (
+    during(f"2026-01-01 {hour}:00:00", f"2026-01-01 {hour}:59:59", on(path))
+    for hour, path in (("09", "/a"), ("14", "/b"))
+)
+AT_NINE, AT_TWO = (datetime(2026, 1, 1, hour) for hour in (9, 14))  # noqa: DTZ001 - the site's clock
+
+
+def test_hours_are_told_where_the_time_zone_is_known() -> None:
+    [fused] = fuse([NINE, TWO], NEW_YORK)
+    answer = report(fused, (AT_NINE, "/a", 1), (AT_NINE, "/b", 2), (AT_TWO, "/b", 3))
+    assert [part.column("pageviews") for part in told(fused, answer, NEW_YORK)] == [[1], [3]]
+    assert parts_of(fused, answer) == [None, None]
+
+
+# What a check would help to tell
+
+
+def test_a_check_helps_with_texts_that_look_alike() -> None:
+    fused = one([on("/a"), on("/b")])
+    answer = report(fused, ("/A", 1), ("/b", 2))
+    assert parts_of(fused, answer)[0] is None
+    assert doubted(fused, answer, [on("/a")], ServerKnowledge()) == ["pathname"]
+    assert doubted(fused, answer, [on("/b")], ServerKnowledge()) == [], "that one is told"
+    for is_exact in (True, False):
+        assert doubted(fused, answer, [on("/a")], ServerKnowledge(exact={"pathname": is_exact})) == []
+    twice = report(fused, ("/A", 1), ("/A", 2))
+    assert doubted(fused, twice, [on("/a")], ServerKnowledge()) == [], (
+        "nor would it be told by an exact server"
+    )
+
+
+def test_a_check_is_of_the_properties_that_are_in_doubt() -> None:
+    chrome, opera = (
+        on(path, TOTAL.replace(filters=[Filter("browser", "is", name)]))
+        for path, name in (("/a", "Chrome"), ("/b", "Opera"))
+    )
+    fused = one([chrome, opera])
+    assert fused.query.field_grouping == ("browser", "pathname")
+    for rows, names in (
+        ([("Chrome", "/A", 1)], ["pathname"]),
+        ([("chrome", "/a", 1)], ["browser"]),
+        ([("chrome", "/A", 1)], ["browser", "pathname"]),
+        ([("Chrome", "/a", 1)], []),
+    ):
+        answer = report(fused, *rows, ("Opera", "/b", 2))
+        assert doubted(fused, answer, [chrome, opera], ServerKnowledge()) == names
+        exact = ServerKnowledge(exact={"browser": True})
+        assert doubted(fused, answer, [chrome], exact) == [name for name in names if name != "browser"]
+
+
+def test_of_an_answer_that_was_cut_off_a_check_of_what_is_filtered_makes_room() -> None:
+    chrome, opera = (
+        on(path, TOTAL.replace(filters=[Filter("browser", "is", name), Filter("city", "is not", "Rome")]))
+        for path, name in (("/a", "Chrome"), ("/b", "Opera"))
+    )
+    fused = one([chrome, opera])
+    cut = Report(fused.query, (), truncated=True)
+    assert doubted(fused, cut, [chrome, opera], ServerKnowledge()) == ["pathname"], (
+        "exact patterns let less through"
+    )
+    assert doubted(fused, cut, [chrome, opera], ServerKnowledge(exact={"pathname": False})) == []
+
+
+def test_a_check_of_hours_helps_where_the_time_zone_is_known() -> None:
+    chrome, opera = (
+        query.replace(filters=[*query.filters, Filter("browser", "is", name)])
+        for query, name in ((NINE, "Chrome"), (TWO, "Opera"))
+    )
+    [fused] = fuse([chrome, opera], NEW_YORK)
+    answer = report(fused, (AT_NINE, "Chrome", "/A", 1), (AT_TWO, "Opera", "/b", 3))
+    assert doubted(fused, answer, [chrome], NEW_YORK) == ["pathname"]
+    assert doubted(fused, answer, [chrome], ServerKnowledge()) == []
 
 
 def parts_of(fused: Fused[Row], answer: Report[Row]) -> Sequence[Report[Row] | None]:
