@@ -26,6 +26,7 @@ OF_SEVERAL_MODULES: Final = {
     "connectors/sync/test_sync.py",
     "ratelimit/shared/test_look.py",
     "ratelimit/shared/test_processes.py",
+    "ratelimit/shared/test_stores.py",
     "ratelimit/test_concurrency.py",
     "resources/test_arguments.py",
     "resources/test_single_calls.py",
