@@ -7,7 +7,8 @@ from typing import ClassVar, Literal, Self, Unpack, cast
 import attrs
 
 from fathom_async._cache.account import AccountFinder
-from fathom_async._cache.entry import namespace
+from fathom_async._cache.entry import CachePolicy, namespace
+from fathom_async._cache.report_cache import Store, open_cache
 from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import ACCOUNT, RatePlan, plan_of
 from fathom_async._resources.account import AccountResource, TokenResource
@@ -141,6 +142,22 @@ class FathomClient(ServiceClient):
             plan=plan or _plan_from(environ),
             **options,
         )
+
+    async def namespace(self, store: Store) -> str:
+        """Return a prefix for keys of your own in a store: one for each account and server.
+
+        It does not reveal the token. If a budget is shared and the account is not known yet, it is looked up
+        first, as by `reports.run`.
+
+        Args:
+            store: The store; see `fathom_async.reports.ReportsResource.run`.
+
+        Raises:
+            ConfigurationError: The token may change, and ``budget_key`` is not set.
+            StoreError: The store cannot be used.
+        """
+        await open_cache(Caller(self._session, self._options), store, CachePolicy()).find_account()
+        return self._session.account
 
     def _bind(self, send: Caller) -> None:
         self.account = AccountResource(send)

@@ -104,7 +104,8 @@ class DecodeError(_LocatedError):
         body: The first bytes of the answer.
 
     Attributes:
-        is_garbled: Whether a read was answered by something else than JSON; another attempt may help.
+        is_garbled: Whether a read was answered by something else than JSON, or by a part of it; another attempt may
+            help.
     """
 
     is_garbled: bool = False

@@ -89,10 +89,13 @@ class Onlooker:
 
 def forms(secret: str) -> list[str]:
     quoted = quote(secret, safe="")
-    return [secret, quoted, secret.replace("/", "\\/"), b64encode(secret.encode()).decode().rstrip("=")]
+    base64, hexadecimal = b64encode(secret.encode()).decode().rstrip("="), secret.encode().hex()
+    return [secret, quoted, secret.replace("/", "\\/"), base64, hexadecimal, secret.upper(), secret.lower()]
 
 
-@pytest.mark.parametrize("form", range(4), ids=["plain", "quoted", "escaped", "base64"])
+@pytest.mark.parametrize(
+    "form", range(7), ids=["plain", "quoted", "escaped", "base64", "hexadecimal", "upper case", "lower case"]
+)
 @pytest.mark.parametrize("place", PLACES)
 async def test_nobody_sees_a_token_that_the_server_repeats(
     place: str, form: int, caplog: pytest.LogCaptureFixture

@@ -172,7 +172,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             sites = Sites(fathom, store, known.account, known.sites, known.speed)
             await sites.start()
             live = Live(fathom, store, sites, known.speed)
-            async with Boards(fathom, store, known.speed) as boards, asyncio.TaskGroup() as group:
+            async with (
+                Boards(fathom, store, known.account, known.speed) as boards,
+                asyncio.TaskGroup() as group,
+            ):
                 keeping = [group.create_task(live.run())]
                 metrics = None
                 if known.metrics:

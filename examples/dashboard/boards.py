@@ -94,6 +94,7 @@ class Card:
     Attributes:
         site: The site.
         name: Name of the range.
+        account: Name of the account in the store.
         board: The newest board; None if there is none yet.
         notice: Why there is no newer one.
         keeper: The task that keeps it up to date while somebody looks.
@@ -104,6 +105,7 @@ class Card:
 
     site: Site
     name: RangeName
+    account: str
     board: Board | None = None
     notice: Notice | None = LOADING
     keeper: asyncio.Task[None] | None = None
@@ -131,7 +133,7 @@ class Card:
     @property
     def key(self) -> str:
         """Key of the board in the store."""
-        return f"board:{self.site.id}:{self.name}"
+        return f"board:{self.account}:{self.site.id}:{self.name}"
 
 
 class Boards:
@@ -140,15 +142,17 @@ class Boards:
     Args:
         fathom: Client that sends the requests.
         store: The store in which the workers share answers and boards.
+        account: Name of the account in the store.
         speed: Speed of the client's clock; 1 is real time.
 
     Attributes:
         stopping: Set when the dashboard stops.
     """
 
-    def __init__(self, fathom: FathomClient, store: ReportStore, speed: float = 1.0) -> None:
+    def __init__(self, fathom: FathomClient, store: ReportStore, account: str, speed: float = 1.0) -> None:
         self._fathom = fathom.with_options(max_wait=None, priority=Priority.INTERACTIVE)
         self._store = store
+        self._account = account
         self._speed = speed
         self._cards: dict[tuple[str, RangeName], Card] = {}
         self._turns = _Turns(_AT_ONCE)
@@ -157,7 +161,7 @@ class Boards:
 
     def look(self, site: Site, name: RangeName, seconds: float) -> Card:
         """Return a board as it is now, and keep it up to date for some seconds (rule 1)."""
-        card = self._cards.setdefault((site.id, name), Card(site, name))
+        card = self._card(site, name)
         card.site = site
         if self.stopping.is_set():
             return card
@@ -170,6 +174,9 @@ class Boards:
             card.drop.cancel()
         card.drop = asyncio.get_running_loop().call_later(seconds, card.keeper.cancel)
         return card
+
+    def _card(self, site: Site, name: RangeName) -> Card:
+        return self._cards.setdefault((site.id, name), Card(site, name, self._account))
 
     async def get(self, site: Site, name: RangeName, seconds: float) -> Card:
         """Look at a board, and at the store first if this worker has no new one."""
@@ -185,7 +192,7 @@ class Boards:
     async def warm(self, sites: Iterable[Site], name: RangeName) -> None:
         """Read the boards of a range from the store."""
         for site in sites:
-            await self._read(self._cards.setdefault((site.id, name), Card(site, name)))
+            await self._read(self._card(site, name))
 
     def stop(self) -> None:
         """Cancel unfinished boards, and start no more."""

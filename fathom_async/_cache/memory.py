@@ -26,7 +26,7 @@ class MemoryStore(FlightStore):
     Args:
         max_bytes: Bytes to keep at most, roughly; those that were not used for the longest time go first. What is
             larger than that on its own is not kept.
-        clock: Returns Unix seconds.
+        clock: Returns the current Unix time; see `open_store`.
 
     Raises:
         ArgumentError: There is no room at all.

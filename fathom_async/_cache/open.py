@@ -29,7 +29,8 @@ def open_store(
     Args:
         where: A path, or a URL: ``sqlite:///whole/path``, ``memory://``, ``redis://host:port/db``,
             ``rediss://`` over TLS, ``unix:///path/of/redis.sock``.
-        clock: Returns the Unix time of answers.
+        clock: Returns the current Unix time, by which answers expire: that of the machine, unless the clients that
+            use the store have another one.
         max_bytes: Size above which the oldest answers are deleted; by default 64 MiB in memory and 1 GiB in a file. A
             Redis server is bounded by its own ``maxmemory``.
 

@@ -90,7 +90,7 @@ class RedisStore(FlightStore):
 
     Args:
         url: Where the server is, ``redis://``, ``rediss://`` or ``unix://``.
-        clock: Returns Unix seconds on the clock that answers are stamped with.
+        clock: Returns the current Unix time; see `open_store`.
         lease: Seconds that a claim lasts unless it is renewed.
 
     Raises:

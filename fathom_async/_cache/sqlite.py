@@ -53,7 +53,7 @@ class SqliteStore(FlightStore):
 
     Args:
         path: The file, created with mode 0600 if missing.
-        clock: Returns Unix seconds on the clock that answers are stamped with.
+        clock: Returns the current Unix time; see `open_store`.
         wall: Returns real Unix seconds, the same in all processes; claims live by it.
         max_bytes: Size of the file above which the oldest answers are deleted.
         lease: Seconds that a claim lasts unless it is renewed; the same in all processes.

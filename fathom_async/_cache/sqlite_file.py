@@ -164,7 +164,7 @@ def _create(path: Path) -> None:
                 raise ConfigurationError(f"{path} is no file: name one for the store") from None
         except FileNotFoundError:
             raise ConfigurationError(
-                f"there is no directory {path.parent} for the store: make it first"
+                f"there is no directory {path.parent} for the store; create it first"
             ) from None
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"the store {path} cannot be made: {error}") from None

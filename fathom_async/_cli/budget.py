@@ -72,6 +72,10 @@ def _token() -> str:
 def _check_place(file: Path) -> None:
     try:
         check_directory(file.parent)
+    except FileNotFoundError:
+        raise CommandError(
+            f"there is no directory {file.parent} for the budget; create it first", ExitCode.USAGE
+        ) from None
     except OSError as error:
         raise CommandError(f"cannot use {file} as a budget file: {error.strerror}", ExitCode.USAGE) from None
 

@@ -252,7 +252,7 @@ def table(rows: Records, width: int = _WIDE) -> "Table":
             if place:
                 grid.add_row()
             for name, cell in zip(rows.columns, row, strict=True):
-                grid.add_row(Text(name, style="bold"), Text(shown(cell)))
+                grid.add_row(Text(name, style="bold"), Text(shown(cell), overflow="fold"))
         return grid
     found = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for place, name in enumerate(rows.columns):

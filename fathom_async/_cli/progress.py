@@ -115,13 +115,18 @@ def together(before: Progress, part: Progress) -> Progress:
 
 
 @asynccontextmanager
-async def telling(fathom: FathomClient, *, is_drawn: bool = True) -> AsyncGenerator[None]:
-    """Show on standard error what the requests of the block wait for.
+async def telling(fathom: FathomClient, *, is_drawn: bool = True) -> AsyncGenerator[Callable[[], None]]:
+    """Show on standard error what the requests of the block wait for, until its end or a call of what it gives.
 
     A terminal shows it all the time if `is_drawn`. Anything else gets a line, as soon as it is to be a long wait.
     """
     console = Console(stderr=True, highlight=False)
-    status, is_told = console.status(""), False
+    status, is_told, is_over = console.status(""), False, False
+
+    def stop() -> None:
+        nonlocal is_over
+        is_over = True
+        status.stop()
 
     def draw() -> None:
         status.update(situation(fathom))
@@ -134,12 +139,15 @@ async def telling(fathom: FathomClient, *, is_drawn: bool = True) -> AsyncGenera
             note(situation(fathom))
             is_told = True
 
-    tell = draw if is_drawn and is_screen(console) else write
+    def tell() -> None:
+        if not is_over:
+            (draw if is_drawn and is_screen(console) else write)()
+
     try:
         async with repeating(tell, _FRAME, after=_PATIENCE):
-            yield
+            yield stop
     finally:
-        status.stop()
+        stop()
 
 
 def _busiest(fathom: FathomClient) -> LaneStatus:

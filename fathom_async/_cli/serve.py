@@ -12,7 +12,7 @@ from cyclopts import Parameter, validators
 
 from fathom_async import RatePlan
 from fathom_async._cli.connection import run_async
-from fathom_async._cli.demo.source import source_of
+from fathom_async._cli.demo.source import FOR_SERVER, source_of
 from fathom_async._cli.failures import CommandError
 from fathom_async._cli.formatting import duration
 from fathom_async._cli.output import note
@@ -58,7 +58,7 @@ def serve(
 async def _serve(  # noqa: PLR0917 - the options of `serve`
     port: int, access_log: Path | None, speed: float, seed: int, settings: "ServerOptions", limits: str
 ) -> None:
-    source = source_of(access_log, seed)
+    source = source_of(access_log, seed, FOR_SERVER)
     settings |= {"data": source.data, "now": source.now, "port": port, "speed": speed, "seed": seed}
     try:
         async with FathomServer(**settings) as server:

@@ -11,14 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from fathom_async import FathomError, RetryPolicy
+from fathom_async import FathomClient, FathomError, Priority, Progress, RetryPolicy
+from fathom_async._cli.bulk.eta import reporting
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
 from fathom_async._cli.output import note
 from fathom_async._cli.progress import telling
 from fathom_async._cli.settings import STORE, WEBHOOK
 from fathom_async._util.text import counted, printable, printable_json
-from fathom_async.store import open_store
+from fathom_async.store import ReportStore, open_store
 from fathom_async.watch import Alert, Rule, WatchResult, check, load_rules, webhook
 from fathom_async.watch import replay as look_back
 
@@ -70,8 +71,7 @@ async def _watch(rules: Sequence[Rule], where: str, every: timedelta | None, ove
         fathom = await stack.enter_async_context(connect(retry=RetryPolicy()))
         store = await stack.enter_async_context(open_store(where))
         if over is not None:
-            async with telling(fathom):
-                past = await look_back(fathom, rules, over, store=store)
+            past = await _replay(fathom, rules, over, store)
             for alert in past.alerts:
                 await _write(alert)
             return _end(rules, past)
@@ -89,6 +89,21 @@ async def _watch(rules: Sequence[Rule], where: str, every: timedelta | None, ove
             if every is None:
                 return code
             await asyncio.sleep(every.total_seconds())
+
+
+async def _replay(
+    fathom: FathomClient, rules: Sequence[Rule], over: timedelta, store: ReportStore
+) -> WatchResult:
+    asking = fathom.with_options(
+        priority=Priority.BULK, flow="replay"
+    )  # whose place in the queue tells the time left
+    async with telling(asking) as stop, reporting(asking) as show:
+
+        def on_progress(progress: Progress) -> None:
+            stop()
+            show(progress)
+
+        return await look_back(asking, rules, over, store=store, on_progress=on_progress)
 
 
 async def _write(alert: Alert) -> None:

@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 
 from attrs import Factory, define, evolve, field, frozen
 
-from fathom_async._core.codec.failures import read_error
+from fathom_async._core.codec.failures import check_whole, read_error
 from fathom_async._core.codec.objects import is_json
 from fathom_async._core.request import Options, Request, Response, Transport, is_too_many
 from fathom_async._core.retry import RetryPolicy, believed, next_delay, was_perhaps_done
@@ -328,18 +328,20 @@ class Session:
     def _judge(self, request: Request[T], response: Response) -> T:
         if response.status not in _SUCCESS:
             raise self._error(request, response)
+        is_partial = response.status == HTTPStatus.PARTIAL_CONTENT
         is_silent = response.body.strip() in _SILENCE
         if request.already_gone_result is not None and is_silent:
             return request.already_gone_result  # such as 204
         try:
+            check_whole(response)
             found = request.decode(response.body)
             return found if request.with_headers is None else request.with_headers(found, response.headers)
         except DecodeError as error:
             words, is_read = error.message, request.is_read
-            if not is_read and is_silent:
+            if not is_read and (is_silent or is_partial):
                 words += ": it was probably carried out, so look before you send it again"
             located = DecodeError(words, request.method, self.transport.url(request), response.body[:200])
-            located.is_garbled = is_read and not is_json(response.body)
+            located.is_garbled = is_read and (is_partial or not is_json(response.body))
             raise located from None
 
     def _error(self, request: Request[T], response: Response) -> APIError:

@@ -29,6 +29,8 @@ Key = tuple[int | None, tuple[str | None, ...]]
 
 _CHANGE: Final = "change"
 _PREVIOUS: Final = "previous"
+_DIGITS: Final = 10
+"""Decimal places of a difference: more than a server answers, and fewer than binary fractions err by."""
 
 
 @attrs.frozen
@@ -50,7 +52,9 @@ class Change(HasSchema):
     @property
     def absolute(self) -> Figure:
         """The difference, None if one of the figures is None; 0.05 of a share is 5 points."""
-        return None if self.current is None or self.previous is None else self.current - self.previous
+        if self.current is None or self.previous is None:
+            return None
+        return round(self.current - self.previous, _DIGITS)
 
     @property
     def relative(self) -> float | None:

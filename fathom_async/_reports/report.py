@@ -324,7 +324,8 @@ def total(query: "Query[Row]", rows: Sequence[Row], metric: str, *, is_truncated
     values: list[int | float | None] = [getattr(row, metric) for row in rows]
     if metric in RATES:
         counts = [name for name in query.aggregates if name not in RATES and name != VALUE]
-        is_grouped = bool(query.field_grouping or query.date_grouping)  # then only what was counted has a row
+        # A group has a row only if something was counted.
+        is_grouped = bool(query.field_grouping or query.date_grouping or query.extra.get("field_grouping"))
         told_by = counts or ([] if is_grouped else [metric])
         is_empty = not rows or (bool(told_by) and not any(getattr(rows[0], name) for name in told_by))
         return None if is_empty else values[0]
@@ -332,7 +333,8 @@ def total(query: "Query[Row]", rows: Sequence[Row], metric: str, *, is_truncated
 
 
 def _ask_alone(query: "Query[Row]") -> str:
-    alone = _replaced(query, field_grouping=(), date_grouping=None, sort_by=None, limit=None)
+    others = {name: values for name, values in query.extra.items() if name != "field_grouping"}
+    alone = _replaced(query, field_grouping=(), extra=others, date_grouping=None, sort_by=None, limit=None)
     return f"ask for the total alone, reports.aggregate({alone})"
 
 

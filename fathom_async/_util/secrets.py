@@ -2,9 +2,11 @@
 
 1. Whatever a server sends back passes `Secrets` before anything else reads it: body, headers, reason, and the errors
    of the transport. So no error, event, log line or pickle can show a credential, whoever made it.
-2. A credential is found as it is, URL-quoted, escaped as in JSON, Python or HTML, and inside of any base64.
+2. A credential is found as it is, in other case, URL-quoted, escaped as in JSON, Python or HTML, in hexadecimal, and
+   inside of any base64.
 3. A successful answer that looks like JSON is data: it is changed only if it has a long credential, which no word
-   resembles, as it is, with escaped letters, or in base64 near its beginning. Finding that out takes microseconds.
+   resembles, as it is, in upper or lower case, with escaped letters, in hexadecimal, or in base64 near its beginning.
+   Finding that out takes microseconds.
 4. Letters and digits need no escape, and lines of base64 no break. A text is searched without these as well, and
    keeps none if that shows more credentials. No pattern has a repetition without a bound before what it looks for, as
    such may take hours.
@@ -48,14 +50,15 @@ class Secrets:
 
     def __init__(self, *secrets: str) -> None:
         found = [each for each in dict.fromkeys(secrets) if len(each.strip("\\")) >= _SHORTEST]
-        forms = [form for each in found for form in (each, *_in_base64(each))]
-        longest_first = sorted(forms, key=len, reverse=True)
+        longest_first = sorted(found, key=len, reverse=True)
         self._pattern = re.compile(
-            "|".join("".join(map(_written, form)) for form in longest_first) or r"(?!)"
+            "|".join(form for each in longest_first for form in _forms(each)) or r"(?!)"
         )
         self._secrets = secrets
         long = [each for each in found if len(each) >= _LONG]
-        self.marks: tuple[bytes, ...] = tuple(map(_mark, long))
+        cases = [form for each in long for form in (each, each.upper(), each.lower())]
+        bare = [form for each in long for form in (_in_hexadecimal(each), _in_hexadecimal(each).upper())]
+        self.marks: tuple[bytes, ...] = tuple(dict.fromkeys(map(_mark, cases + bare)))
         self.early_marks: tuple[bytes, ...] = tuple(_mark(form) for each in long for form in _in_base64(each))
 
     def are_escaped_in(self, body: bytes) -> bool:
@@ -159,6 +162,17 @@ def told(error: Exception, url: str) -> str:
 
 def _mark(form: str) -> bytes:
     return max(_WORD.findall(form), key=len, default=form).encode()
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield a pattern of a secret for each form (rule 2), the longest first."""
+    yield f"(?i:{'[ :-]?'.join(re.findall('..', _in_hexadecimal(secret)))})"
+    yield from ("".join(map(_written, form)) for form in _in_base64(secret))
+    yield f"(?i:{''.join(map(_written, secret))})"
+
+
+def _in_hexadecimal(secret: str) -> str:
+    return secret.encode().hex()
 
 
 def _in_base64(secret: str) -> Iterator[str]:

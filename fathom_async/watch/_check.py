@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import attrs
 import msgspec
 
+from fathom_async._bulk.results import OnProgress
 from fathom_async._cache.entry import GRACE, SKEW, CacheEntry, digest
 from fathom_async._cache.store import ReportStore
 from fathom_async._ratelimit.plan import Priority
@@ -88,16 +89,30 @@ async def check(
 
 
 async def replay(
-    fathom: FathomClient, rules: Iterable[Rule], over: timedelta, *, store: ReportStore
+    fathom: FathomClient,
+    rules: Iterable[Rule],
+    over: timedelta,
+    *,
+    store: ReportStore,
+    on_progress: OnProgress | None = None,
 ) -> WatchResult:
     """Return past alerts of a time until now, without sending them; the store keeps answers only.
 
-    The other arguments are those of `check`.
+    Args:
+        fathom: The client.
+        rules: The rules.
+        over: How far to look back.
+        store: Keeps answers, so that an interrupted replay resumes.
+        on_progress: Called with the progress at the start and after each step; see
+            `fathom_async.reports.ReportsResource.run`.
+
+    Raises:
+        FathomError: No rule could be judged; see `check`.
     """
     watch = _Watch(fathom, store)
     await watch.find_zones(dict.fromkeys(rules))
     spans = {rule: range(watch.complete(rule, over) + 1, watch.complete(rule) + 1) for rule in watch.zones}
-    for rule, series in (await watch.ask(spans)).items():
+    for rule, series in (await watch.ask(spans, on_progress)).items():
         found = alerts(rule, series, spans[rule], None, watch.zones[rule])
         watch.result.alerts.extend(alert for _, alert in found)
     watch.result.alerts.sort(key=attrgetter("end"))
@@ -144,7 +159,9 @@ class _Watch:
         moment = datetime.fromtimestamp(_now() - GRACE, UTC) - ago
         return rule.unit.index(moment.astimezone(self.zones[rule])) - 1
 
-    async def ask(self, spans: Mapping[Rule, range]) -> Mapping[Rule, Series]:
+    async def ask(
+        self, spans: Mapping[Rule, range], on_progress: OnProgress | None = None
+    ) -> Mapping[Rule, Series]:
         """Return the figures that rules need to judge some periods, if there are any (rule 2)."""
         wanted = list[tuple[Rule, AnyQuery]]()
         for rule, span in spans.items():
@@ -154,7 +171,8 @@ class _Watch:
                 end = unit.end(min(low + size, span.stop) - 1)
                 wanted.append((rule, rule.query.replace(date_from=unit.start(low), date_to=end)))
         found: dict[Rule, dict[int, int | float | None]] = {rule: {} for rule, _ in wanted}
-        run = self.fathom.reports.run([query for _, query in wanted], store=self.store)
+        queries = [query for _, query in wanted]
+        run = self.fathom.reports.run(queries, store=self.store, on_progress=on_progress)
         async with aclosing(run) as outcomes:
             async for outcome in outcomes:
                 rule = wanted[outcome.position][0]

@@ -150,7 +150,7 @@ async def test_a_directory_is_no_store(tmp_path: Path) -> None:
 async def test_a_directory_that_is_not_there_must_be_made_first(path: Path) -> None:
     async with SqliteStore(path / "deeper") as store:
         with pytest.raises(
-            ArgumentError, match=r"there is no directory .*reports\.db for the store: make it"
+            ArgumentError, match=r"there is no directory .*reports\.db for the store; create it"
         ):
             await store.get_many(["a"])
 

@@ -59,6 +59,14 @@ async def test_a_narrow_terminal_shows_every_figure(command: Command, tmp_path: 
     assert "…" not in ended.out
 
 
+async def test_a_narrow_terminal_shows_the_whole_of_a_setting(command: Command) -> None:
+    place = "file:///var/lib/of-our-application/fathom.budget"
+    ended = await command.in_terminal("config", FATHOM_BUDGET=place, columns=40)
+    shown = re.sub(r"\x1b\[\d*m", "", ended.out)
+    assert place in re.sub(r"\s+", "", shown), "over several lines"
+    assert "…" not in shown
+
+
 async def test_a_budget_where_no_file_can_be_is_refused_as_every_command_does(command: Command) -> None:
     nowhere = "file:///nonexistent/budget"
     looked, used = [await command(*what, FATHOM_BUDGET=nowhere) for what in (("budget",), ("sites", "list"))]

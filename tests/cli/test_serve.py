@@ -68,6 +68,7 @@ async def test_it_says_for_which_days_it_has_figures() -> None:
     async with serving() as served:
         found = re.search(r"made up for the last (\d+) days", served.told)
         assert found is not None, served.told
+        assert int(found[1]) >= 730, "a year, and the one before to compare it with"
         first = datetime.now(UTC).date() - timedelta(days=int(found[1]))
         pageviews = PageviewQuery("CDBUGS", aggregates=["pageviews"])
         queries = [

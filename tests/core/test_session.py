@@ -319,6 +319,26 @@ async def test_a_redirect_is_not_followed(server: FathomServer, fathom: FathomCl
         assert elsewhere.hits == ()
 
 
+async def test_an_answer_from_a_cache_is_no_redirect(server: FathomServer, fathom: FathomClient) -> None:
+    server.inject(Status(304))
+    with pytest.raises(APIError, match=r"304 Not Modified .* is there a cache on the way\?"):
+        await fathom.sites.get(SITE)
+
+
+async def test_a_part_of_an_answer_is_not_believed_even_if_it_is_json(
+    server: FathomServer, fathom: FathomClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.inject(Status(206, body={"id": "CDBUGS", "name": "Bugs"}))
+    assert (await fathom.sites.get(SITE)).timezone, "a read is tried again"
+    assert [hit.status for hit in server.hits] == [206, 200]
+    assert "only a part of the answer (206), which was not asked for" in caplog.text
+
+    server.inject(Status(206, body={"id": "NEW", "name": "New"}))
+    with pytest.raises(DecodeError, match=r"\(206\).* it was probably carried out, so look before"):
+        await fathom.sites.create(name="New")
+    assert len(server.hits) == 3
+
+
 async def test_an_answer_beyond_the_bound_is_refused(server: FathomServer) -> None:
     async with FathomClient("any", base_url=server.url, max_body=50) as fathom:
         with pytest.raises(DecodeError, match="larger than max_body=50"):

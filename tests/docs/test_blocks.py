@@ -102,6 +102,8 @@ def read_toml(text: str) -> None:
             assert load_jobs(io.BytesIO(text.encode()), now=datetime(2026, 3, 20))  # noqa: DTZ001
         case {"rule": _}:
             assert load_rules(io.BytesIO(text.encode()))
+        case {"tool": tools}:
+            assert tools.keys() == {"pytest"}
         case settings:
             assert settings.keys() <= {"site", "plan", "budget", "store", "base_url"}
 

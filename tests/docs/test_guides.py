@@ -96,8 +96,9 @@ async def test_a_test_knows_its_figures_and_its_failures(
 
 def test_the_tests_pass_as_they_stand(tmp_path: Path) -> None:
     [block] = [block for block in blocks("testing.md") if "import pytest" in block]
+    [settings] = re.findall(r"```toml\n(.*?)```", (DOCS / "testing.md").read_text("utf-8"), re.DOTALL)
     (tmp_path / "test_mine.py").write_text(block, "utf8")
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "pyproject.toml").write_text(settings)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--strict-markers", "-q", str(tmp_path)],
         capture_output=True,
@@ -106,6 +107,7 @@ def test_the_tests_pass_as_they_stand(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert "2 passed" in done.stdout, done.stdout
+    assert done.stderr == ""
 
 
 def test_every_page_with_code_has_a_test_that_names_it() -> None:

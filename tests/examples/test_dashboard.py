@@ -333,6 +333,19 @@ async def test_a_deleted_site_is_told_apart_from_a_failure(fathom_server: Fathom
         await until(lambda: card.notice == GONE)
 
 
+@UNLIMITED
+async def test_dashboards_of_two_accounts_that_share_a_store_do_not_mix_their_boards(
+    fathom_server: FathomServer,
+) -> None:
+    async with FathomClient("any", base_url=fathom_server.url) as fathom, MemoryStore() as store:
+        (site,) = (await fathom.sites.list(limit=1)).data
+        async with Boards(fathom, store, "one") as boards:
+            await until(lambda: boards.look(site, RangeName.WEEK, 3).board is not None)
+        async with Boards(fathom, store, "one") as again, Boards(fathom, store, "other") as others:
+            assert (await again.get(site, RangeName.WEEK, 3)).board is not None
+            assert (await others.get(site, RangeName.WEEK, 3)).board is None
+
+
 async def test_what_is_under_way_ends_with_the_application(fathom_server: FathomServer) -> None:
     async with dashboard(fathom_server) as (boards, sites, fathom):
         for site in sites:
@@ -348,7 +361,7 @@ async def dashboard(server: FathomServer) -> AsyncGenerator[tuple[Boards, Sequen
     """Give the boards of one worker, three sites and the client."""
     async with FathomClient("any", base_url=server.url, retry=EAGER) as fathom, MemoryStore() as store:
         sites = (await fathom.sites.list(limit=3)).data
-        async with Boards(fathom, store) as boards:
+        async with Boards(fathom, store, "account") as boards:
             yield boards, sites, fathom
 
 

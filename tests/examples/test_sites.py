@@ -11,7 +11,7 @@ import pytest
 from examples.dashboard.app import create_app
 from examples.dashboard.settings import Settings
 from fathom_async import FathomClient, LoopClock, RateLimit, RatePlan
-from fathom_async._cache.entry import CacheEntry
+from fathom_async._cache.entry import CacheEntry, digest
 from fathom_async._cache.open import open_store
 from fathom_async.testing import Dataset, FathomServer, Status
 from tests.support.serving import serving
@@ -186,7 +186,8 @@ async def test_a_number_of_visitors_that_is_old_is_shown_with_its_age_and_then_f
     settings = settings_of(server, "CDBUGS", store=str(tmp_path / "reports.db"), speed=1)
     server.inject(*OUTAGE * 100, path="/current_visitors")
     async with open_store(settings.store) as store:
-        await store.put_many({"live:CDBUGS": CacheEntry(b"7", LoopClock().unix() - seconds)})
+        key = digest(settings.account, "live count", "CDBUGS")
+        await store.put_many({key: CacheEntry(b"7", LoopClock().unix() - seconds)})
     async with (
         serving(create_app(settings)) as visitor,
         visitor.get("/live?site=CDBUGS") as response,

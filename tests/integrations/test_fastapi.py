@@ -41,7 +41,7 @@ from fathom_async import (
     ValidationError,
     WaitTooLongError,
 )
-from fathom_async._cache.entry import CacheEntry
+from fathom_async._cache.entry import CacheEntry, digest
 from fathom_async._cache.memory import MemoryStore
 from fathom_async._cache.sqlite import SqliteStore
 from fathom_async.integrations.fastapi import (
@@ -55,7 +55,7 @@ from fathom_async.integrations.fastapi import (
     live_feed,
     reply_to,
 )
-from fathom_async.testing import FathomServer, Html, Status
+from fathom_async.testing import Dataset, FathomServer, Html, Site, Status
 from tests.conftest import until
 from tests.support.redis_server import RedisServer
 from tests.support.serving import serving
@@ -442,7 +442,8 @@ async def test_a_count_of_a_clock_that_was_ahead_or_a_damaged_one_gives_way(
 ) -> None:
     async with MemoryStore() as store, client_of(fathom_server) as one, client_of(fathom_server) as other:
         at = datetime.now(UTC).timestamp() + ahead
-        await store.put_many({"live:CDBUGS": CacheEntry(body, at - 1)})
+        key = digest(await one.namespace(store), "live count", "CDBUGS")
+        await store.put_many({key: CacheEntry(body, at - 1)})
         feeds = [live_feed(client, ["CDBUGS"], store=store) for client in (one, other)]
         async with feeds[0] as first, feeds[1] as second:
             await until(lambda: all("CDBUGS" in feed.latest for feed in (first, second)))
@@ -453,7 +454,8 @@ async def test_a_count_of_a_clock_that_was_ahead_or_a_damaged_one_gives_way(
 @pytest.mark.fathom_server(reports_throttle=None)
 async def test_a_mark_of_a_clock_that_was_ahead_costs_no_request(fathom_server: FathomServer) -> None:
     async with MemoryStore() as store, client_of(fathom_server) as fathom:
-        await store.put_many({"look:GCDFSX": CacheEntry(b"1", datetime.now(UTC).timestamp() + 3000)})
+        key = digest(await fathom.namespace(store), "live mark", "GCDFSX")
+        await store.put_many({key: CacheEntry(b"1", datetime.now(UTC).timestamp() + 3000)})
         async with live_feed(fathom, ["CDBUGS", "GCDFSX"], store=store) as feed:
             feed.look(["CDBUGS"], seconds=300)
             await asyncio.sleep(300)
@@ -464,7 +466,8 @@ async def test_a_listener_has_what_is_known_then_what_is_newer_and_ends_with_the
     fathom: FathomClient,
 ) -> None:
     async with MemoryStore() as store:
-        await store.put_many({"live:CDBUGS": CacheEntry(b"7000", 1_000.0)})
+        key = digest(await fathom.namespace(store), "live count", "CDBUGS")
+        await store.put_many({key: CacheEntry(b"7000", 1_000.0)})
         heard: asyncio.Queue[int] = asyncio.Queue()
 
         async def listen(feed: LiveFeed) -> None:
@@ -548,8 +551,55 @@ async def test_who_looks_away_and_back_costs_no_request_before_one_is_due(
         assert len(fathom_server.hits) == 4
 
 
+@pytest.mark.fathom_server(reports_throttle=None)
+async def test_accounts_and_servers_that_share_a_store_do_not_mix_their_counts(
+    fathom_server: FathomServer,
+) -> None:
+    empty = Dataset(sites=[Site(id="CDBUGS", name="The same id elsewhere")], pageviews=[])
+    async with (
+        MemoryStore() as store,
+        FathomServer(data=empty) as elsewhere,
+        client_of(fathom_server) as one,
+        FathomClient("another-token", base_url=fathom_server.url) as other,
+        client_of(elsewhere) as third,
+    ):
+        feeds = [live_feed(client, ["CDBUGS"], store=store) for client in (one, other, third)]
+        async with feeds[0] as first, feeds[1] as second, feeds[2] as away:
+            await until(lambda: all(feed.latest for feed in (first, second, away)))
+            assert first.latest["CDBUGS"].visitors > 0
+            assert away.latest["CDBUGS"].visitors == 0
+        assert len(fathom_server.hits) == 2
+        assert len(elsewhere.hits) == 1
+
+
+@pytest.mark.fathom_server(reports_throttle=None)
+async def test_a_new_token_of_the_account_shares_the_counts_of_the_old_one(
+    fathom_server: FathomServer, tmp_path: Path
+) -> None:
+    budget = f"file://{tmp_path}/budget"
+    async with (
+        SqliteStore(tmp_path / "shared.db") as store,
+        FathomClient("old", base_url=fathom_server.url, budget=budget) as old,
+        FathomClient("new", base_url=fathom_server.url, budget=budget) as new,
+        live_feed(old, ["CDBUGS"], store=store) as first,
+        live_feed(new, ["CDBUGS"], store=store) as second,
+    ):
+        await until(lambda: bool(first.latest and second.latest))
+        assert first.latest == second.latest
+    assert [hit.path for hit in fathom_server.hits].count("/v1/current_visitors") == 1
+
+
 async def test_a_feed_refuses_wrong_arguments_before_it_runs(fathom: FathomClient) -> None:
     async with MemoryStore() as store:
         with pytest.raises(ArgumentError, match="share must be over 0"):
             async with live_feed(fathom, ["CDBUGS"], store=store, share=0):
+                pass
+
+
+async def test_a_feed_refuses_a_token_that_may_change_without_a_name_for_the_account(
+    fathom_server: FathomServer,
+) -> None:
+    async with MemoryStore() as store, FathomClient(lambda: TOKEN, base_url=fathom_server.url) as fathom:
+        with pytest.raises(ConfigurationError, match="name it by budget_key="):
+            async with live_feed(fathom, ["CDBUGS"], store=store):
                 pass

@@ -11,10 +11,11 @@ import pytest
 from fathom_async import ArgumentError, EventQuery, Filter, PageviewQuery
 from fathom_async.jobs._faults import JobFileError
 from fathom_async.jobs._file import MOST_QUERIES, JobFile, Output, load_jobs
+from fathom_async.testing import Dataset
 
 DOCS = Path(__file__).parents[2] / "docs" / "job-files.md"
 NOW = datetime(2026, 3, 20, 3, 30, tzinfo=UTC)  # the 19th in New York
-ZONES = {"CDBUGS": ZoneInfo("America/New_York"), "DAFFY": ZoneInfo("UTC"), "PORKY": ZoneInfo("Asia/Tokyo")}
+ZONES = {"CDBUGS": ZoneInfo("America/New_York"), "GCDFSX": ZoneInfo("UTC"), "DAFFYD": ZoneInfo("Asia/Tokyo")}
 BLOCKS = re.findall(r"```toml\n(.*?)```", DOCS.read_text("utf8"), re.DOTALL)
 
 JOB = '[job.pages]\nsite_id = "CDBUGS"\naggregates = ["pageviews"]\n'
@@ -31,8 +32,13 @@ def faults(written: str) -> list[str]:
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_what_the_documentation_shows_can_be_loaded(block: str) -> None:
-    assert len(load(block)) > 0
+def test_what_the_documentation_shows_can_be_loaded_and_tried_with_fathom_serve(block: str) -> None:
+    queries = [named.query for job in load(block).jobs for named in job.queries]
+    served = Dataset.synthetic(days=1)
+    assert queries
+    assert {query.site_id for query in queries} <= {site.id for site in served.sites}
+    events = {query.entity_name for query in queries if isinstance(query, EventQuery)}
+    assert events <= {event.name for event in served.events}
 
 
 def test_the_documented_example_makes_what_it_says() -> None:
@@ -47,13 +53,13 @@ def test_the_documented_example_makes_what_it_says() -> None:
     assert [query.name for query in visitors.queries + sections.queries + sales.queries] == [
         "visitors",
         "sections-visits-blog",
-        "sections-visits-shop",
+        "sections-visits-help",
         "sections-pageviews+bounce_rate-blog",
-        "sections-pageviews+bounce_rate-shop",
+        "sections-pageviews+bounce_rate-help",
         "sales-CDBUGS-purchase",
-        "sales-CDBUGS-newsletter",
-        "sales-DAFFY-purchase",
-        "sales-DAFFY-newsletter",
+        "sales-CDBUGS-download",
+        "sales-GCDFSX-purchase",
+        "sales-GCDFSX-download",
     ]
     assert [query.name for query in top_pages.queries[:2]] == [
         "top-pages-CDBUGS-2026-02-01",
@@ -66,7 +72,7 @@ def test_the_documented_example_makes_what_it_says() -> None:
         date_to="2026-01-31",
         filters=[
             Filter("device_type", "is", "Desktop"),
-            Filter("pathname", "matching", "^/(shop|cart)/"),
+            Filter("pathname", "matching", "^/(docs|guides)/"),
         ],
     )
     assert sales.queries[0].query == EventQuery(
@@ -86,7 +92,7 @@ def test_the_documented_example_makes_what_it_says() -> None:
 def test_a_job_that_compares_has_both_queries_up_to_the_same_hour_of_the_sites_clock() -> None:
     [job] = load(
         '[job.growth]\naggregates = ["visits"]\nfield_grouping = ["pathname"]\nlimit = 3\nperiod = "today"\n'
-        'compare = "previous year"\nmatrix.site_id = ["CDBUGS", "PORKY"]\n'
+        'compare = "previous year"\nmatrix.site_id = ["CDBUGS", "DAFFYD"]\n'
     ).jobs
     named, tokyo = job.queries
     assert (named.name, named.period, named.limit) == ("growth-CDBUGS", "today", 3)
@@ -134,9 +140,9 @@ def test_a_comparison_that_cannot_be_made_is_a_fault(written: str, fault: str) -
 def test_a_period_is_counted_on_the_clock_of_the_site() -> None:
     [job] = load(
         '[job.day]\naggregates = ["visits"]\nperiod = "today"\nname = "{site_id}-{date_from}"\n'
-        '[job.day.matrix]\nsite_id = ["CDBUGS", "DAFFY"]\n'
+        '[job.day.matrix]\nsite_id = ["CDBUGS", "GCDFSX"]\n'
     ).jobs
-    assert [each.name for each in job.queries] == ["CDBUGS-2026-03-19", "DAFFY-2026-03-20"]
+    assert [each.name for each in job.queries] == ["CDBUGS-2026-03-19", "GCDFSX-2026-03-20"]
     assert [each.period for each in job.queries] == ["today", "today"]
 
 

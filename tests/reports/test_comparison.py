@@ -58,6 +58,7 @@ def test_a_change_is_absolute_and_relative_where_it_has_a_meaning() -> None:
     assert (Change(90, 60).absolute, Change(90, 60).relative) == (30, 0.5)
     assert (Change(10, 0).absolute, Change(10, 0).relative) == (10, None)
     assert (Change(0, 30).absolute, Change(0, 30).relative) == (-30, -1.0)
+    assert Change(0.1639, 0.1826, is_share=True).figure == -0.0187, "no rest of binary fractions"
     assert (Change(None, 3).absolute, Change(None, 3).relative) == (None, None)
 
 

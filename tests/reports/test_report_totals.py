@@ -64,10 +64,13 @@ def test_an_average_of_zero_is_none_unless_something_tells_that_there_is_one(met
     assert alone.read(f'[{{"{metric}":0.5}}]'.encode()).total(metric) == 0.5
     counted = EVERYTHING.replace(aggregates=[metric, "visits"])
     assert counted.read(f'[{{"{metric}":0,"visits":"2"}}]'.encode()).total(metric) == 0
-    grouped = alone.replace(field_grouping=["browser"])
-    assert grouped.read(f'[{{"{metric}":0,"browser":"Lynx"}}]'.encode()).total(metric) == 0, (
-        "a group has records"
-    )
+    for grouped in (
+        alone.replace(field_grouping=["browser"]),
+        alone.replace(extra={"field_grouping": "browser"}),  # as one that this version does not know
+    ):
+        assert grouped.read(f'[{{"{metric}":0,"browser":"Lynx"}}]'.encode()).total(metric) == 0, (
+            "a group has records"
+        )
 
 
 def test_what_counts_occurrences_is_added_up() -> None:
@@ -86,6 +89,14 @@ def test_visitors_and_averages_of_several_rows_are_not_added_up(metric: str) -> 
     with pytest.raises(QueryError, match=rf"^{metric} of 2 rows must not be added up") as caught:
         TWO_PATHS.total(metric)
     assert "reports.aggregate(query.replace(field_grouping=()))" in str(caught.value)
+
+
+def test_the_total_alone_has_no_groups_that_this_version_does_not_know_either() -> None:
+    query = EVERYTHING.replace(aggregates=["visits"], extra={"field_grouping": "theme", "note": "x"})
+    report = query.read(b'[{"theme":"dark","visits":"1"},{"theme":"light","visits":"2"}]')
+    with pytest.raises(QueryError) as caught:
+        report.total("visits")
+    assert "reports.aggregate(query.replace(extra={'note': ('x',)}))" in str(caught.value)
 
 
 def test_unique_conversions_of_several_dates_are_not_added_up() -> None:

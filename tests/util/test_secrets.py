@@ -25,7 +25,10 @@ def _escaped(found: re.Match[str]) -> str:
 
 FORMS: dict[str, Callable[[str], str]] = {
     "plain": str,
+    "upper case": str.upper,
+    "lower case": str.lower,
     "quoted": lambda text: quote(text, safe=""),
+    "quoted in upper case": lambda text: quote(text, safe="").upper(),
     "quoted as a path": quote,
     "quoted as a form": quote_plus,
     "quoted in lower case": lambda text: re.sub("%..", lambda found: found[0].lower(), quote(text, safe="")),
@@ -44,6 +47,10 @@ FORMS: dict[str, Callable[[str], str]] = {
     "Python with all escaped": lambda text: "".join(f"\\x{ord(each):02x}" for each in text),
     "HTML in numbers only": lambda text: "".join(f"&#{ord(each)};" for each in text),
     "quoted more than needed": lambda text: "".join(f"%{ord(each):02x}" for each in text),
+    "hexadecimal": lambda text: text.encode().hex(),
+    "hexadecimal in upper case": lambda text: f"0x{text.encode().hex().upper()}",
+    "hexadecimal with blanks": lambda text: text.encode().hex(" "),
+    "hexadecimal with colons": lambda text: text.encode().hex(":"),
     "base64": lambda text: b64encode(text.encode()).decode(),
     "base64 with a user": lambda text: b64encode(f"user:{text}".encode()).decode(),
     "base64 of a header": lambda text: b64encode(f"Bearer {text}, more".encode()).decode(),

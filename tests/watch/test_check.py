@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from fathom_async import ConnectError, FathomClient, Filter, NotFoundError, ServerError
+from fathom_async import ConnectError, FathomClient, Filter, NotFoundError, Progress, ServerError
 from fathom_async._cache.entry import digest
 from fathom_async.store import CacheEntry, MemoryStore, open_store
-from fathom_async.testing import Completion, Status
+from fathom_async.testing import Completion, FathomServer, Status
 from fathom_async.watch import Alert, check, replay
 
 from .traffic import ZONE, Told, data, days, pageviews, rule, serving
@@ -274,6 +274,18 @@ async def test_a_replay_shows_what_checks_would_have_told(seed: int) -> None:
         alert.id for alert in past.alerts if alert.rule.name in daily
     }
     assert told.alerts[begun:]
+
+
+async def test_a_replay_tells_how_far_it_is_and_how_long_the_rate_limit_will_take() -> None:
+    seen = list[Progress]()
+    hourly = rule(period="hour", below=1)
+    async with FathomServer(data=data()) as server, FathomClient("any", base_url=server.url) as fathom:
+        await replay(fathom, [hourly], timedelta(days=90), store=MemoryStore(), on_progress=seen.append)
+    took = asyncio.get_running_loop().time()
+    planned = next(progress for progress in seen if progress.requests)
+    assert planned.requests > 10, "more than a minute allows"
+    assert planned.seconds_left == pytest.approx(took, rel=0.1)
+    assert seen[-1].is_over
 
 
 def silent(hours: Mapping[datetime, int], first: datetime, until: datetime) -> list[datetime]:

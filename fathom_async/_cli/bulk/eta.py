@@ -1,10 +1,15 @@
 """The time left of a run, or what it waits for, between two of its answers."""
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+from attrs import evolve
 
 from fathom_async import FathomClient, Progress
 from fathom_async._cli.formatting import clock_time
+from fathom_async._cli.progress import repeating, reporter
+from fathom_async.reports import OnProgress
 from fathom_async.store import LEASE
 
 _PAUSE = 0.5
@@ -54,3 +59,23 @@ class EtaEstimator:
         if idle >= LEASE:
             return "waiting for another run's answers"
         return f"waiting up to {clock_time(LEASE - idle)} for another run's answers"
+
+
+@asynccontextmanager
+async def reporting(fathom: FathomClient) -> AsyncGenerator[OnProgress]:
+    """Show how far a run has come, and between two of its answers the time left or what it waits for."""
+    eta, latest = EtaEstimator(fathom), Progress(0)
+    with reporter() as show:
+
+        def on_progress(progress: Progress) -> None:
+            nonlocal latest
+            latest = progress
+            eta.update(progress)
+            show(progress)
+
+        def refresh() -> None:
+            if not latest.is_over:
+                show(evolve(latest, seconds_left=eta.seconds_left(latest)), eta.waits(latest))
+
+        async with repeating(refresh, 1.0):
+            yield on_progress

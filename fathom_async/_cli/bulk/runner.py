@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from fathom_async import (
     BudgetError,
@@ -27,7 +27,7 @@ from fathom_async import (
     TransportError,
 )
 from fathom_async._cli.bulk.asking import Answer, Asking
-from fathom_async._cli.bulk.eta import EtaEstimator
+from fathom_async._cli.bulk.eta import reporting
 from fathom_async._cli.bulk.overview import Overview, headline
 from fathom_async._cli.bulk.report_files import prepare, write_dataset, write_report
 from fathom_async._cli.bulk.report_spec import (
@@ -42,7 +42,7 @@ from fathom_async._cli.connection import connect
 from fathom_async._cli.credentials import address
 from fathom_async._cli.failures import CommandError
 from fathom_async._cli.output import note
-from fathom_async._cli.progress import repeating, reporter, telling
+from fathom_async._cli.progress import telling
 from fathom_async._util.text import counted
 from fathom_async.store import ReportStore, open_store
 
@@ -140,23 +140,13 @@ async def _make(
     summary: RunSummary,
 ) -> None:
     answers: dict[str, tuple[ReportSpec, Answer]] = {}
-    with reporter() as show:
-        eta = EtaEstimator(asking.fathom)
+    async with reporting(asking.fathom) as show:
 
         def on_progress(progress: Progress) -> None:
             summary.progress = progress
-            eta.update(progress)
             show(progress)
 
-        def refresh() -> None:
-            if summary.progress is not None and not summary.progress.is_over:
-                seconds_left = eta.seconds_left(summary.progress)
-                show(evolve(summary.progress, seconds_left=seconds_left), eta.waits(summary.progress))
-
-        async with (
-            repeating(refresh, 1.0),
-            aclosing(asking.outcomes(reports, stores, on_progress)) as outcomes,
-        ):
+        async with aclosing(asking.outcomes(reports, stores, on_progress)) as outcomes:
             async for each, answer in outcomes:
                 if isinstance(answer, FathomError):
                     summary.failed.append((each, answer))

@@ -18,7 +18,7 @@ from rich.text import Text
 from fathom_async import FathomClient, LoopClock, PageviewRow, Progress, Report
 from fathom_async._cli.connection import run_async
 from fathom_async._cli.demo.job import DemoJob
-from fathom_async._cli.demo.source import Source, source_of
+from fathom_async._cli.demo.source import FOR_JOB, Source, source_of
 from fathom_async._cli.drawing import drawn
 from fathom_async._cli.failures import CommandError
 from fathom_async._cli.figures import Line, Ranking, TimeSeries
@@ -83,7 +83,7 @@ def demo(
         seed: Seed of the made-up traffic.
     """
     console = Console(highlight=False)
-    source = source_of(access_log, seed)
+    source = source_of(access_log, seed, FOR_JOB)
     title = headline(reports, source.description, speed)
     console.print(title, "", sep="\n", soft_wrap=not console.is_terminal)
     job, verdict = run_async(partial(_demonstrate, source, reports, speed, seed))

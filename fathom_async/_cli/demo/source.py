@@ -1,4 +1,4 @@
-"""Traffic of the demonstration: made up, or from a web server's log."""
+"""Traffic of the demonstration and of `fathom serve`: made up, or from a web server's log."""
 
 import zlib
 from datetime import UTC, date, datetime, time, timedelta
@@ -11,8 +11,19 @@ from fathom_async._util.text import counted, printable
 from fathom_async.testing import Dataset
 
 _DAYS_REPORTED = 30
-_DAYS_MADE = 40
-_VISITS_A_DAY = 60
+
+
+@frozen
+class Extent:
+    """How much traffic to make up for each site."""
+
+    days: int
+    visits_per_day: float
+
+
+FOR_JOB = Extent(days=40, visits_per_day=60)
+FOR_SERVER = Extent(days=730, visits_per_day=12)
+"""Enough for two years side by side, and for the dates in the documentation."""
 
 
 @frozen
@@ -34,24 +45,24 @@ class Source:
         return datetime.combine(self.last, time(23, 59, 59))
 
 
-def source_of(access_log: Path | None, seed: int) -> Source:
+def source_of(access_log: Path | None, seed: int, made: Extent) -> Source:
     """Return a log's traffic, or made-up traffic without one."""
-    source = _synthetic(seed) if access_log is None else _from_log(access_log)
+    source = _synthetic(seed, made) if access_log is None else _from_log(access_log)
     _ = source.data.query_engine  # built now, and not while the clock runs
     return source
 
 
-def _synthetic(seed: int) -> Source:
+def _synthetic(seed: int, made: Extent) -> Source:
     """Return made-up traffic of three sites, reported on over the last thirty complete days."""
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    data = Dataset.synthetic(sites=3, days=_DAYS_MADE, visits_per_day=_VISITS_A_DAY, seed=seed)
+    data = Dataset.synthetic(sites=3, days=made.days, visits_per_day=made.visits_per_day, seed=seed)
     return Source(
         data,
         yesterday - timedelta(days=_DAYS_REPORTED - 1),
         yesterday,
         now=None,
         description=f"{counted(len(data.pageviews), 'pageview')} of {counted(len(data.sites), 'site')}, "
-        f"made up for the last {_DAYS_MADE} days from seed {seed}",
+        f"made up for the last {made.days} days from seed {seed}",
     )
 
 

@@ -13,6 +13,7 @@ from fathom_async._util.text import one_line
 from fathom_async.errors import (
     APIError,
     AuthenticationError,
+    DecodeError,
     GoneError,
     NotFoundError,
     PermissionDeniedError,
@@ -56,9 +57,19 @@ def read_error(
         kind = PermissionDeniedError
     elif response.status in {HTTPStatus.GONE, HTTPStatus.NOT_FOUND} and hint:
         message = f"{message.rstrip('.')}. {hint}" if message else hint
+    elif response.status == HTTPStatus.NOT_MODIFIED:
+        message = (
+            "the answer refers to a stored one that nobody asked to compare: is there a cache on the way?"
+        )
     elif HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
         message = "the server redirects, which is not followed: are the credentials and the base URL right?"
     return kind(response.status, message, fields, method, url, retry_after)
+
+
+def check_whole(response: Response) -> None:
+    """Refuse a part of an answer, even if it is JSON, as the beginning of a number is."""
+    if response.status == HTTPStatus.PARTIAL_CONTENT:
+        raise DecodeError("the server sent only a part of the answer (206), which was not asked for")
 
 
 def _words(raw: Mapping[str, object]) -> str:

@@ -20,6 +20,7 @@ import sys
 import time
 import weakref
 from collections import deque
+from pathlib import Path
 
 from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Result
 from fathom_async._ratelimit.shared.protocol import FORMAT, Done, Health, Listener, other_format, other_limit
@@ -78,6 +79,10 @@ class FileStore:
                 if time.monotonic() > give_up:
                     raise ConfigurationError(f"another process keeps {path} locked") from None
                 time.sleep(_FIRST_RETRY)
+            except FileNotFoundError:
+                raise ConfigurationError(
+                    f"there is no directory {Path(path).parent} for the budget; create it first"
+                ) from None
             except OSError as error:
                 raise ConfigurationError(f"cannot use {path} as a budget file: {error.strerror}") from None
 

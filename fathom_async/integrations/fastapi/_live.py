@@ -7,6 +7,7 @@
    open, and for some seconds after `look` or `latest`. After the last one left, at most one more request is sent.
 3. The worker that watches begins with the sites whose counts are oldest, once one of them is due, and asks for those
    that others look at too: they leave marks in the store.
+4. Only workers of one account share counts: another account or server may have a site of the same id.
 """
 
 import asyncio
@@ -16,15 +17,15 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
-from hashlib import blake2b
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 from attrs import frozen
 
 from fathom_async._bulk.live import LiveVisitors, check_sites
-from fathom_async._cache.entry import SKEW, CacheEntry, replaces
+from fathom_async._cache.entry import SKEW, CacheEntry, digest, replaces
 from fathom_async._cache.store import ReportStore
+from fathom_async._reports.query import PageviewQuery
 from fathom_async.client import FathomClient
 from fathom_async.errors import ClosedError, StoreError
 
@@ -58,6 +59,24 @@ class LiveCount:
     at: datetime
 
 
+@frozen
+class _Keys:
+    """What a feed has in the store, for one account (rule 4): the claim, and each site's count and mark."""
+
+    claim: str
+    counts: Mapping[str, str]
+    marks: Mapping[str, str]
+
+    @classmethod
+    def of(cls, space: str, site_ids: Iterable[str]) -> Self:
+        sites = sorted(site_ids)
+        return cls(
+            digest(space, "live", *sites),
+            {site: digest(space, "live count", site) for site in sites},
+            {site: digest(space, "live mark", site) for site in sites},
+        )
+
+
 class LiveFeed:
     """The current visitors of some sites, for any number of listeners; made by `live_feed`.
 
@@ -67,8 +86,7 @@ class LiveFeed:
     def __init__(self, site_ids: tuple[str, ...], store: ReportStore) -> None:
         self._loop = asyncio.get_running_loop()
         self._store = store
-        self._keys = {site: f"live:{site}" for site in site_ids}
-        self._watch_key = f"live:{blake2b(' '.join(sorted(site_ids)).encode(), digest_size=16).hexdigest()}"
+        self._sites = site_ids
         self._latest: dict[str, LiveCount] = {}
         self._changed = asyncio.Event()
         self._looked = asyncio.Event()
@@ -81,12 +99,12 @@ class LiveFeed:
     @property
     def sites(self) -> tuple[str, ...]:
         """Ids of the sites."""
-        return tuple(self._keys)
+        return self._sites
 
     @property
     def latest(self) -> Mapping[str, LiveCount]:
         """The newest count of each site that has one, by id; reading it keeps counts coming for `LOOK` seconds."""
-        return self.look(self._keys)
+        return self.look(self._sites)
 
     def look(self, site_ids: Iterable[str], seconds: float = LOOK) -> Mapping[str, LiveCount]:
         """Return the newest counts of some sites, and keep new ones coming for this long.
@@ -95,7 +113,7 @@ class LiveFeed:
             site_ids: Ids of the sites; those that the feed does not know have no count.
             seconds: Seconds for which somebody looks at them.
         """
-        sites = [site for site in site_ids if site in self._keys]
+        sites = [site for site in site_ids if site in self._sites]
         self._look_until |= dict.fromkeys(sites, self._loop.time() + seconds)
         self._looked.set()
         return {site: self._latest[site] for site in sites if site in self._latest}
@@ -146,29 +164,30 @@ class LiveFeed:
     def _looked_at(self) -> AbstractSet[str]:
         """Return the sites that somebody looks at with this worker."""
         if self._listeners:
-            return self._keys.keys()
+            return set(self._sites)
         now = self._loop.time()
         return {site for site, until in self._look_until.items() if now < until}
 
     async def _take_part(self, fathom: FathomClient, every: float, share: float) -> None:
-        await self._read()
-        async with self._store.claim([self._watch_key]) as mine:
+        keys = _Keys.of(await fathom.namespace(self._store), self._sites)
+        await self._read(keys)
+        async with self._store.claim([keys.claim]) as mine:
             if mine:
-                await self._watch(fathom, every, share)
+                await self._watch(fathom, keys, every, share)
         if not mine:
-            await self._follow()
+            await self._follow(keys)
 
-    async def _watch(self, fathom: FathomClient, every: float, share: float) -> None:
+    async def _watch(self, fathom: FathomClient, keys: _Keys, every: float, share: float) -> None:
         """Ask about the sites that somebody looks at, until that changes (rules 2 and 3)."""
-        known, wanted = self._latest, await self._wanted()
+        known, wanted = self._latest, await self._wanted(keys)
         if not wanted:
             return
-        sites = (site for site in self._keys if site in wanted)
+        sites = (site for site in self._sites if site in wanted)
         oldest_first = sorted(sites, key=lambda site: known[site].at.timestamp() if site in known else 0.0)
         async with aclosing(fathom.reports.live(oldest_first, every=every, share=share)) as rounds:
             seen: asyncio.Future[LiveVisitors] | None = None
             try:
-                while self._is_looked_at() and await self._wanted() == wanted:
+                while self._is_looked_at() and await self._wanted(keys) == wanted:
                     if seen is None and not self._is_due(oldest_first[0], every):
                         await asyncio.sleep(_POLL_SECONDS)
                         continue
@@ -176,9 +195,9 @@ class LiveFeed:
                     await asyncio.wait((seen,), timeout=_POLL_SECONDS)
                     if seen.done():
                         # Newer counts show that another process took over after this one slept past its lease.
-                        if await self._read():
+                        if await self._read(keys):
                             return
-                        await self._put(seen.result())
+                        await self._put(keys, seen.result())
             finally:
                 if seen is not None:
                     seen.cancel()
@@ -187,39 +206,38 @@ class LiveFeed:
     def _is_due(self, site: str, every: float) -> bool:
         return self._loop.time() >= self._noted_at.get(site, -math.inf) + every
 
-    async def _wanted(self) -> AbstractSet[str]:
+    async def _wanted(self, keys: _Keys) -> AbstractSet[str]:
         """Return the sites that somebody looks at with any worker."""
-        marks = {f"look:{site}": site for site in self._keys}
-        kept = await self._store.get_many(marks)
+        kept = await self._store.get_many(keys.marks.values())
         now = datetime.now(UTC).timestamp()
-        current = {marks[key] for key, mark in kept.items() if now - _MARK < mark.asked_at <= now + SKEW}
-        return self._looked_at() | current
+        current = {key for key, mark in kept.items() if now - _MARK < mark.asked_at <= now + SKEW}
+        return self._looked_at() | {site for site, key in keys.marks.items() if key in current}
 
-    async def _mark(self) -> None:
+    async def _mark(self, keys: _Keys) -> None:
         """Tell the worker that watches which sites somebody looks at with this one."""
         now, time = datetime.now(UTC).timestamp(), self._loop.time()
         due = [s for s in self._looked_at() if self._marked_at.get(s, -math.inf) + _MARK / 2 < time]
         self._marked_at |= dict.fromkeys(due, time)
-        marks = {f"look:{site}": CacheEntry(b"1", now, drop_after=now + _MARK) for site in due}
+        marks = {keys.marks[site]: CacheEntry(b"1", now, drop_after=now + _MARK) for site in due}
         if marks:
             await self._store.put_many(marks)
 
-    async def _put(self, seen: LiveVisitors) -> None:
+    async def _put(self, keys: _Keys, seen: LiveVisitors) -> None:
         if seen.visitors is None:
             _log.warning("cannot get the current visitors of %s: %s", seen.site_id, seen.error)
             return
         count = LiveCount(seen.site_id, seen.visitors.total, seen.at)
         at = seen.at.timestamp()
         kept = CacheEntry(msgspec.json.encode(count.visitors), at, drop_after=at + _LINGER)
-        await self._store.put_many({self._keys[seen.site_id]: kept})
+        await self._store.put_many({keys.counts[seen.site_id]: kept})
         self._note([count])
 
-    async def _follow(self) -> None:
-        gone = asyncio.ensure_future(self._store.wait(self._watch_key))
+    async def _follow(self, keys: _Keys) -> None:
+        gone = asyncio.ensure_future(self._store.wait(keys.claim))
         try:
             while not gone.done() and self._is_looked_at():
-                await self._mark()
-                await self._read()
+                await self._mark(keys)
+                await self._read(keys)
                 await asyncio.wait((gone,), timeout=_POLL_SECONDS)
             if gone.done():
                 gone.result()
@@ -227,11 +245,11 @@ class LiveFeed:
             gone.cancel()
             await asyncio.wait((gone,))
 
-    async def _read(self) -> bool:
+    async def _read(self, keys: _Keys) -> bool:
         """Read newer counts of other workers from the store; return whether there were any."""
-        kept = await self._store.get_many(self._keys.values())
+        kept = await self._store.get_many(keys.counts.values())
         newer = list[LiveCount]()
-        for site, key in self._keys.items():
+        for site, key in keys.counts.items():
             if key in kept and self._is_newer(site, at := kept[key].asked_at):
                 with suppress(msgspec.DecodeError):  # a damaged entry counts as absent
                     newer.append(
@@ -280,11 +298,12 @@ async def live_feed(
 
     Raises:
         ArgumentError: An argument is out of range, or an id is empty.
+        ConfigurationError: The client's token may change, and its ``budget_key`` is not set.
     """
     feed = LiveFeed(check_sites(site_ids), store)
-    _ = fathom.reports.live(
-        feed.sites, every=every, share=share
-    )  # raises for wrong arguments here, not in the task
+    # These raise for wrong arguments here, not in the task.
+    _ = fathom.reports.live(feed.sites, every=every, share=share)
+    _ = fathom.reports.run(list[PageviewQuery](), store=store)
     task = asyncio.create_task(feed.run(fathom, every=every, share=share))
     try:
         yield feed
