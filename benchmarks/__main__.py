@@ -16,6 +16,7 @@ from benchmarks import (
     fleet,
     fusing,
     machine,
+    plots,
     queue_cost,
     report,
     request,
@@ -57,7 +58,7 @@ def _run(benchmark: Benchmark, rounds: int, *, memory_kept: bool) -> None:
         rounds=rounds,
         missing=[name for name in benchmark.packages if machine.installed(name) is None],
         tables=tables,
-        pictures=benchmark.pictures,
+        pictures=[*benchmark.pictures, *(chart.picture for chart in plots.CHARTS.get(benchmark.name, ()))],
     ).save()
 
 
@@ -74,6 +75,9 @@ def _run_each(names: Sequence[str], rounds: int) -> None:
 
 def _render() -> None:
     last = [result for name in BENCHMARKS if (result := results.load(name))]
+    for result in last:
+        for chart in plots.CHARTS.get(result.name, ()):
+            plots.draw(chart, result, results.PICTURES / chart.name)
     results.REPORT.write_text(results.render(last), "utf-8")
     try:
         claims.write(CLAIMS)

@@ -29,7 +29,7 @@ _COLOURS = {
 }
 """A colour for each kind of server, the same in all plots; distinct for colour-blind readers too."""
 
-_INK = "#22303c"
+INK = "#22303c"
 _GREY = "#8795a1"
 _BAND = "#e8f3ec"
 _SPREAD = 0.13
@@ -41,7 +41,7 @@ def draw(played: Played, file: Path) -> None:
     matplotlib = import_module("matplotlib")
     matplotlib.use("Agg")
     pyplot: Any = import_module("matplotlib.pyplot")
-    with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9, "text.color": _INK}):
+    with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9, "text.color": INK}):
         figure, (left, right) = pyplot.subplots(
             1, 2, sharey=True, figsize=(9.2, 0.36 * len(played) + 1.9), width_ratios=(1.15, 1), dpi=130
         )
@@ -52,10 +52,10 @@ def draw(played: Played, file: Path) -> None:
         left.set_ylim(len(names) - 0.5, -0.5)
         left.get_yticklabels()[names.index(OURS)].set_fontweight("bold")
         for axes in (left, right):
-            _tidy(axes, names.index(OURS))
+            tidy(axes, names.index(OURS))
         figure.suptitle("100 reports at once, 10 a minute allowed", x=0.012, ha="left", fontweight="bold")
         handles, labels = right.get_legend_handles_labels()
-        hollow = pyplot.Line2D([], [], marker="o", ls="", ms=5, mew=1.3, mfc="white", mec=_INK)
+        hollow = pyplot.Line2D([], [], marker="o", ls="", ms=5, mew=1.3, mfc="white", mec=INK)
         figure.legend(
             [*handles, hollow],
             [*labels, "hollow: requests lost"],
@@ -76,7 +76,7 @@ def draw_pages(plain: Mixed, hurried: Mixed, file: Path) -> None:
     matplotlib = import_module("matplotlib")
     matplotlib.use("Agg")
     pyplot: Any = import_module("matplotlib.pyplot")
-    with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9, "text.color": _INK}):
+    with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9, "text.color": INK}):
         names = list(plain)
         figure, (left, right) = pyplot.subplots(
             1, 2, sharey=True, figsize=(9.2, 0.36 * len(names) + 1.9), width_ratios=(1.15, 1), dpi=130
@@ -96,7 +96,7 @@ def draw_pages(plain: Mixed, hurried: Mixed, file: Path) -> None:
         left.set_ylim(len(names) - 0.5, -0.5)
         left.get_yticklabels()[names.index(OURS)].set_fontweight("bold")
         for axes in (left, right):
-            _tidy(axes, names.index(OURS))
+            tidy(axes, names.index(OURS))
         figure.suptitle(
             "A page a minute beside 300 reports, 10 a minute allowed", x=0.012, ha="left", fontweight="bold"
         )
@@ -156,14 +156,16 @@ def _draw_makespans(axes: Axes, played: Played) -> None:
     _dots(axes, played, makespan)
     low, high = axes.get_xlim()
     axes.set_xlim(min(0.99, low), max(1.2, high))
-    axes.axvline(1.0, color=_INK, lw=1, zorder=2)
+    axes.axvline(1.0, color=INK, lw=1, zorder=2)
     axes.set_title("Time to the last answer, over the optimum", loc="left", fontsize=9.5)
 
 
-def _tidy(axes: Axes, ours: int) -> None:
-    axes.axhspan(ours - 0.5, ours + 0.5, color=_BAND, lw=0, zorder=0)
+def tidy(axes: Axes, ours: int | None) -> None:
+    """Leave a grid of lines and no frame, and mark the line of a client, if it is there."""
+    if ours is not None:
+        axes.axhspan(ours - 0.5, ours + 0.5, color=_BAND, lw=0, zorder=0)
     axes.grid(axis="x", color="#dde3e8", lw=0.8, zorder=1)
-    axes.tick_params(length=0, colors=_INK)
+    axes.tick_params(length=0, colors=INK)
     axes.xaxis.label.set_color(_GREY)
     for side in axes.spines.values():
         side.set_visible(False)
