@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from itertools import count
@@ -30,6 +31,11 @@ sys.dont_write_bytecode = False
 _numbers = count()
 
 EAGER = RetryPolicy(base=0.001, cap=0.01)
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in the background so, and the programs under test would ignore it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)

@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 
 from attrs import Factory, define, evolve, field, frozen
 
-from fathom_async._core.codec.failures import check_whole, read_error
+from fathom_async._core.codec.failures import partial_answer, read_error
 from fathom_async._core.codec.objects import is_json
 from fathom_async._core.request import Options, Request, Response, Transport, is_too_many
 from fathom_async._core.retry import RetryPolicy, believed, next_delay, was_perhaps_done
@@ -333,7 +333,8 @@ class Session:
         if request.already_gone_result is not None and is_silent:
             return request.already_gone_result  # such as 204
         try:
-            check_whole(response)
+            if is_partial:
+                raise partial_answer()
             found = request.decode(response.body)
             return found if request.with_headers is None else request.with_headers(found, response.headers)
         except DecodeError as error:

@@ -196,7 +196,8 @@ class Box:
         """Return the box of one query, which is always possible."""
         fields: dict[str, frozenset[str] | None] = dict.fromkeys(shape.groups)
         fields |= {name: frozenset({value}) for name, value in shape.fixed.items()}
-        room = _LONGEST_FILTERS - len(quote(filters_to_json(shape.others), safe=""))
+        others = len(quote(filters_to_json(shape.others), safe="")) if shape.others else 0
+        room = _LONGEST_FILTERS - others
         room = min(room, LONGEST_PATTERNS, knowledge.longest_patterns)
         allowed = None if shape.is_additive else shape.groups.union(shape.fixed)
         lengths = {name: length_of(frozenset({shape.fixed[name]}), room) for name in sorted(shape.fixed)}

@@ -66,10 +66,9 @@ def read_error(
     return kind(response.status, message, fields, method, url, retry_after)
 
 
-def check_whole(response: Response) -> None:
-    """Refuse a part of an answer, even if it is JSON, as the beginning of a number is."""
-    if response.status == HTTPStatus.PARTIAL_CONTENT:
-        raise DecodeError("the server sent only a part of the answer (206), which was not asked for")
+def partial_answer() -> DecodeError:
+    """Return the error of a part of an answer, which may be JSON, as the beginning of a number is."""
+    return DecodeError("the server sent only a part of the answer (206), which was not asked for")
 
 
 def _words(raw: Mapping[str, object]) -> str:
