@@ -133,7 +133,8 @@ class SharedWindow(Window):
         usable = self._limit.requests - self._reserve
         if reply is None:
             return now + position // usable * self.span
-        due = max(now, at + reply.returns_in(position, urgent, priority, usable, self.span))
+        due = at + reply.returns_in(position, urgent, priority, usable=usable, span=self.span, age=now - at)
+        due = max(now, due)
         return max(due, self._ask_at) if self._asked[priority] else due
 
     def is_cold(self, now: float) -> bool:

@@ -102,6 +102,17 @@ async def test_an_eta_is_that_of_requests_which_are_answered_as_a_rule(lasting_r
     await lane.aclose()
 
 
+async def test_an_eta_after_a_silence_counts_the_windows_to_come_from_now_on(
+    lasting_redis: RedisServer,
+) -> None:
+    """The last reply is as old as the silence, and its moments are over."""
+    lane = lane_on(lasting_redis, uuid4().hex)
+    await request(lane)
+    await asyncio.sleep(1.5 * SPAN)
+    assert [lane.eta(10), lane.eta(11), lane.eta(25)] == pytest.approx([0, 61, 122], abs=1)
+    await lane.aclose()
+
+
 async def test_cancelled_questions_leak_no_slot(lasting_redis: RedisServer) -> None:
     key = uuid4().hex
     lane, other = lane_on(lasting_redis, key), lane_on(lasting_redis, key)
