@@ -134,8 +134,11 @@ class SharedWindow(Window):
         if reply is None:
             return now + position // usable * self.span
         due = at + reply.returns_in(position, urgent, priority, usable=usable, span=self.span, age=now - at)
-        due = max(now, due)
-        return max(due, self._ask_at) if self._asked[priority] else due
+        return max(now, due, self._ask_at if self._asked[priority] else now)
+
+    def is_outdated(self, demand: Demand, now: float) -> bool:
+        look = self.next_look(demand, now)
+        return 0 < self.reply_time < now - self._replied_at and (look is None or look <= now)
 
     def is_cold(self, now: float) -> bool:
         """Whether the server's last answer is too old to know what others have spent (rule 3)."""

@@ -113,6 +113,25 @@ async def test_an_eta_after_a_silence_counts_the_windows_to_come_from_now_on(
     await lane.aclose()
 
 
+async def test_who_waits_too_long_by_an_outdated_reply_asks_again(lasting_redis: RedisServer) -> None:
+    """Those who went before may be gone, as nobody tells a process that asks for nothing."""
+    key = uuid4().hex
+    lane, *others = lanes = [lane_on(lasting_redis, key, requests=1) for _ in range(6)]
+    await request(lane)
+    waiting = [asyncio.create_task(request(other)) for other in others]
+    await asyncio.sleep(0.2)
+    with pytest.raises(WaitTooLongError) as caught:
+        await request(lane, max_wait=90.0)
+    assert caught.value.eta > 5 * 61
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+    await asyncio.sleep(RedisStore.reply_time)
+    await request(lane, max_wait=90.0)
+    for each in lanes:
+        await each.aclose()
+
+
 async def test_cancelled_questions_leak_no_slot(lasting_redis: RedisServer) -> None:
     key = uuid4().hex
     lane, other = lane_on(lasting_redis, key), lane_on(lasting_redis, key)
