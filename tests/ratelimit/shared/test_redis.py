@@ -113,6 +113,27 @@ async def test_an_eta_after_a_silence_counts_the_windows_to_come_from_now_on(
     await lane.aclose()
 
 
+async def test_an_eta_counts_what_an_answer_says_that_others_spent(lasting_redis: RedisServer) -> None:
+    lane = lane_on(lasting_redis, uuid4().hex)
+    async with lane.permit() as admission:
+        admission.sent()
+        admission.answered(Feedback(limit=10, remaining=0))
+    async with asyncio.timeout(5):
+        await until(lambda: lane.eta() > 30)
+    assert lane.status().used == 10
+    await lane.aclose()
+
+
+async def test_the_refusal_of_a_first_request_says_nothing_of_the_pace(lasting_redis: RedisServer) -> None:
+    """Others have spent what there was: no permit of ours was out when it was refused."""
+    lane = lane_on(lasting_redis, uuid4().hex)
+    async with lane.permit() as admission:
+        admission.sent()
+        admission.refused(Feedback(limit=10, remaining=0, retry_after=30.0))
+    assert not lane.restraint.is_spaced
+    await lane.aclose()
+
+
 async def test_who_waits_too_long_by_an_outdated_reply_asks_again(lasting_redis: RedisServer) -> None:
     """Those who went before may be gone, as nobody tells a process that asks for nothing."""
     key = uuid4().hex
