@@ -77,7 +77,8 @@ class Call(Generic[T]):
             lane.join(admission, options.priority, options.flow, options.max_wait)
             priority, flow = admission.priority, admission.flow
         elif self.is_waiting and options.max_wait is not None:
-            lane.check_wait(lane.eta(1, options.priority, options.flow), options.max_wait)
+            ahead = lane.waiting.queue.ahead_of(options.priority, options.flow)
+            lane.check_wait(ahead, options.priority, options.max_wait)
         if options.priority < priority:
             priority, flow = options.priority, options.flow
         timeout = max(options.timeout, carried.timeout)

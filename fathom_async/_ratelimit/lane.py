@@ -210,12 +210,17 @@ class Lane:
     def eta_behind(self, ahead: tuple[int, int, int], priority: Priority) -> float:
         """Estimate the seconds until a request is admitted behind what `PriorityQueue.ahead_of` returns."""
         now = self.now()
-        (position, at_most, urgent), window, restraint = ahead, self.window, self.restraint
-        due = window.returns(position, priority, now, at_most - position, urgent)
+        position, at_most, urgent = ahead
+        due = self.window.returns(position, priority, now, at_most - position, urgent)
+        return max(due - now, self._held_for(position, now))
+
+    def _held_for(self, position: int, now: float) -> float:
+        """Estimate the seconds until nothing but the window holds back a request behind so many others."""
+        window, restraint = self.window, self.restraint
         paced = delay(restraint.bucket, self.clock, position + 1) if restraint.is_spaced else 0.0
         capped = self.concurrency.delay(window.in_flight + position, now)
         answer = self._last_admission + self.concurrency.usual_time if self.is_probing(now) else now
-        return max(max(due, restraint.paused_until, self.breaker.retry_at, answer) - now, paced, capped, 0.0)
+        return max(max(restraint.paused_until, self.breaker.retry_at, answer) - now, paced, capped, 0.0)
 
     # The admission itself; called by `Admission` only.
 
@@ -246,14 +251,20 @@ class Lane:
         if waiter.max_wait is not None:
             is_first = waiter.again == "refused"
             ahead = (0, PASSES, 0) if is_first else self._queue.ahead_of(waiter.priority, waiter.flow)
-            self.check_wait(self.eta_behind(ahead, waiter.priority), waiter.max_wait)
+            self.check_wait(ahead, waiter.priority, waiter.max_wait)
             waiter.deadline = now + max(waiter.max_wait, self.window.reply_time)
         self.waiting.add(waiter)
 
-    def check_wait(self, eta: float, max_wait: float | None) -> None:
-        """Raise `WaitTooLongError` if a request must not wait for as many seconds."""
-        is_held = self.breaker.is_away and self.breaker.holds(self.now())  # rule 4
-        if max_wait is not None and (eta > max_wait or is_held):
+    def check_wait(self, ahead: tuple[int, int, int], priority: Priority, max_wait: float) -> None:
+        """Raise `WaitTooLongError` if a request must not wait for as long as it would have to.
+
+        A shared window that will be asked, since what it told is outdated, is waited for: its answer tells.
+        """
+        now = self.now()
+        is_held = self.breaker.is_away and self.breaker.holds(now)  # rule 4
+        is_told = not self.window.is_outdated(_ONE[priority, False], now)
+        eta = self.eta_behind(ahead, priority) if is_told else self._held_for(ahead[0], now)
+        if eta > max_wait or is_held:
             raise self.waiting.too_long(eta, max_wait)
 
     def join(self, waiter: Admission, priority: Priority, flow: str, max_wait: float | None) -> None:
@@ -273,7 +284,8 @@ class Lane:
         offered = self._queue.ahead_of(priority, flow)
         is_better = (priority, offered) < (waiter.priority, present)
         place, chosen = (offered, priority) if is_better else (present, waiter.priority)
-        self.check_wait(self.eta_behind(place, chosen), max_wait)
+        if max_wait is not None:
+            self.check_wait(place, chosen, max_wait)
         deadline = math.inf if max_wait is None else now + max(max_wait, self.window.reply_time)
         if deadline > waiter.deadline:
             waiter.deadline, waiter.max_wait = deadline, max_wait

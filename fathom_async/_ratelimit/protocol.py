@@ -103,6 +103,11 @@ class Window(Protocol):
         """
         ...
 
+    def is_outdated(self, demand: Demand, now: float) -> bool:
+        """Whether a store is going to be asked for it, and told so long ago what `returns` goes by."""
+        del demand, now
+        return False
+
     async def refresh(self) -> None:
         """Fetch the state of a shared window without taking a permit."""
         return

@@ -165,8 +165,12 @@ class Result:
     left: Counts = NOBODY
     places: Counts = NOBODY
 
-    def returns_in(self, position: int, passing: int, priority: Priority, usable: int, span: float) -> float:
+    def returns_in(
+        self, position: int, passing: int, priority: Priority, *, usable: int, span: float, age: float
+    ) -> float:
         """Return the seconds until so many permits after the next one can be used by a class, if nobody else comes.
+
+        They are counted from the step, as all times here, and the asker's own take none before the reply's age.
 
         Processes of one class take turns, in the order of their tickets. Of the other classes, up to `PASSES` go
         before each of those, or one before so many. Permits are taken to come back evenly between the first and the
@@ -175,18 +179,22 @@ class Result:
         urgent, patient = (
             sum(map(sum, part)) for part in (self.queues[:priority], self.queues[priority + 1 :])
         )
-        position -= passing
+        own, position = position, position - passing
         place, queues = self.places[priority], self.queues[priority]
         ahead = position + sum(min(length, position + (n < place)) for n, length in enumerate(queues))
         mine = ahead + 1
         ahead += min(urgent + passing, PASSES * mine)
         ahead += min(patient, ahead // PASSES)
-        at, later = self._nth_return(ahead, usable, span), 0.0
+        turns = min(own, ahead) // usable  # a permit that one of the asker's own took comes back a span later
+
+        def back(index: int) -> float:
+            return max(self._nth_return(index - turns * usable, usable, span), age) + turns * span
+
+        at, later = back(ahead), 0.0
         if left := self.left[priority]:
             last_free = min(max(usable - self.held - ahead, 1), left)
-            places = [(self._nth_return(ahead + each, usable, span), each) for each in (last_free, left)]
-            later = max(back - each * span / usable for back, each in places)
-            first = self._nth_return(0, usable, span)
+            later = max(back(ahead + each) - each * span / usable for each in (last_free, left))
+            first = max(self._nth_return(0, usable, span), age)
             later = min(later, first + mine * patience(left, span))  # rule 5 of the promise
         return max(later, at, self.blocked)
 
@@ -196,5 +204,6 @@ class Result:
         index -= usable - min(self.held, usable)
         if index < 0:
             return turns * span
-        first, last = min(self.first, span), min(self.last, span)  # held for longer only while there is no answer
+        # Held for longer than a span only while there is no answer.
+        first, last = min(self.first, span), min(self.last, span)
         return first + (last - first) * index / max(1, min(self.held, usable) - 1) + turns * span

@@ -344,13 +344,14 @@ class SharedState:
 
     def _wait(self, step: Command, ahead: int, now: float) -> float:
         """Return the seconds until the permit of a ticket is free, as far as is known."""
-        requests, reserve = self._terms.requests - step.fewer, step.reserve
+        requests, reserve, span = self._terms.requests - step.fewer, step.reserve, self._terms.span
         when = self._held.turn(ahead, requests, reserve)
-        if when > now + self._terms.span:
+        if when > now + span:
             # Not settled, or further ahead than one turn of all permits: those before may yet go away, and a dead
-            # process must not keep its ticket for longer than a permit.
-            turns = min((when - now) / 2, step.delay) if ahead >= requests - reserve else 0.0
-            when = now + max(self._terms.settle, turns)
+            # process must not keep its ticket for longer than a permit. An answer ends a hold within a span.
+            turns = ahead // (requests - reserve)
+            half = min((when - now) / 2, (turns + 1) * span / 2, step.delay) if turns else 0.0
+            when = now + max(self._terms.settle, half)
         return max(when, self._memory[_BLOCKED]) - now
 
     def _hold(self, step: Command, now: float) -> None:

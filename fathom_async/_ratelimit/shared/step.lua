@@ -283,9 +283,9 @@ local function wait_for(ahead)
   local at = math.max(nth_return({permits, others}, held, held - most + ahead),
                       nth_return({permits}, own, own - usable + ahead))
   if at > now + span then
-    local turns = 0
-    if ahead >= usable then turns = math.min((at - now) / 2, step.delay) end
-    at = now + math.max(config.settle, turns)
+    local turns, half = math.floor(ahead / usable), 0
+    if turns > 0 then half = math.min((at - now) / 2, (turns + 1) * span / 2, step.delay) end
+    at = now + math.max(config.settle, half)
   end
   return math.max(at, get('blocked')) - now
 end

@@ -16,8 +16,6 @@ one, and a request that is cancelled while it waits has nothing to give back.
 import asyncio
 import logging
 import math
-import os
-import secrets
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -28,6 +26,7 @@ from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.plan import Priority, RateLimit
 from fathom_async._ratelimit.protocol import Demand, Owner, Permit, Window, WindowStatus
 from fathom_async._ratelimit.shared.commands import NOBODY, Command, Result, Sharing
+from fathom_async._ratelimit.shared.identity import Identity
 from fathom_async._ratelimit.shared.plans import PlanTeller
 from fathom_async._ratelimit.shared.protocol import Store
 from fathom_async._util.clock import Clock
@@ -35,9 +34,6 @@ from fathom_async.errors import FathomError
 
 PREFETCHED_LIFE = 5.0
 """Seconds for which a granted permit may lie unused before it is given back."""
-
-_SERIALS = 20
-_MOST = (1 << 32) - 1
 
 _ONE = {Priority.INTERACTIVE: (1, 0, 0), Priority.NORMAL: (0, 1, 0), Priority.BULK: (0, 0, 1)}
 
@@ -74,7 +70,7 @@ class SharedWindow(Window):
         self._reserve = sharing.reserve
         self._fewer = 0
         self._lane: Owner
-        self._pid = self._owner = self._next = 0
+        self._me = Identity()
         self._prefetched: deque[SharedPermit] = deque()
         self._unsent: set[Permit] = set()
         self._looks: set[asyncio.Future[Result | None]] = set()
@@ -102,7 +98,7 @@ class SharedWindow(Window):
             self._plan.close()
             self.release_idle()
             for permit in tuple(self._unsent):
-                self._store.submit(Command("freed", self._owner, permit.number))
+                self._store.submit(Command("freed", self._me.owner, permit.number))
             try:
                 async with AsyncExitStack() as stack:
                     for store in (self._store, *self._plan.stores):
@@ -133,8 +129,12 @@ class SharedWindow(Window):
         usable = self._limit.requests - self._reserve
         if reply is None:
             return now + position // usable * self.span
-        due = max(now, at + reply.returns_in(position, urgent, priority, usable, self.span))
-        return max(due, self._ask_at) if self._asked[priority] else due
+        due = at + reply.returns_in(position, urgent, priority, usable=usable, span=self.span, age=now - at)
+        return max(now, due, self._ask_at if self._asked[priority] else now)
+
+    def is_outdated(self, demand: Demand, now: float) -> bool:
+        look = self.next_look(demand, now)
+        return 0 < self.reply_time < now - self._replied_at and (look is None or look <= now)
 
     def is_cold(self, now: float) -> bool:
         """Whether the server's last answer is too old to know what others have spent (rule 3)."""
@@ -166,9 +166,9 @@ class SharedWindow(Window):
     def has_room(self, demand: Demand, now: float) -> bool:
         """Whether a permit is granted to us and not taken; if none is, this asks for some (rules 1 and 2)."""
         while self._prefetched and now - self._prefetched[0].granted_at > PREFETCHED_LIFE:
-            self._store.submit(Command("freed", self._owner, self._prefetched.popleft().number))
+            self._store.submit(Command("freed", self._me.owner, self._prefetched.popleft().number))
         if not (self._prefetched or self._is_asking or self.failure) and (
-            (now >= self._ask_at or self._is_new(demand.priority)) and self._plan.is_told(self._me(), now)
+            (now >= self._ask_at or self._is_new(demand.priority)) and self._plan.is_told(self._me.owner, now)
         ):
             self._ask(demand, now)
         return bool(self._prefetched)
@@ -188,44 +188,45 @@ class SharedWindow(Window):
         permit.sent_at = now
         self._unsent.discard(permit)
         self._store.submit(
-            Command("hold", self._owner, permit.number, delay=self._sharing.count_delay + self.span)
+            Command("hold", self._me.owner, permit.number, delay=self._sharing.count_delay + self.span)
         )
 
     def release(self, permit: Permit) -> None:
         self._in_flight -= 1
         self._unsent.discard(permit)
-        self._store.submit(Command("freed", self._owner, permit.number))
+        if self._last_reply is not None:  # it counts this permit, and nothing newer may come for a while
+            self._last_reply = evolve(self._last_reply, held=max(0, self._last_reply.held - 1))
+        self._store.submit(Command("freed", self._me.owner, permit.number))
 
     def abandon(self, permit: Permit) -> None:
         """The request was sent and will not be answered; the store holds its permit as it is."""
         self._in_flight -= 1
-        self._store.submit(Command("abandoned", self._owner, permit.number))
+        self._store.submit(Command("abandoned", self._me.owner, permit.number))
 
     def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> bool:
-        if permit.sent_at is None:
-            self.sent(permit, now)
+        if (sent_at := permit.sent_at) is None:
+            self.sent(permit, sent_at := now)
         self._in_flight -= 1
-        command = Command("abandoned", self._owner, permit.number, delay=self.span)
+        command = Command("abandoned", self._me.owner, permit.number, delay=self.span)
         if feedback is not None:
             self._last_word = now
-            took = now - (now if permit.sent_at is None else permit.sent_at)
             usage = self._foreign_usage(permit, feedback)
-            command = evolve(command, action="answered", foreign_usage=usage, took=took)
-        self._store.submit(command)
+            command = evolve(command, action="answered", foreign_usage=usage, took=now - sent_at)
+        self._store.submit(command, self._heard_back if self.reply_time else None)
         return True
 
     def hold(self, delay: float | None = None) -> None:
         """Let the store hold a permit for a request that it does not know, by default for one sent now."""
         delay = self._sharing.count_delay + self.span if delay is None else delay
-        self._store.submit(Command("hold", self._me(), self._next_numbers(1), delay=delay))
+        self._store.submit(Command("hold", *self._me.numbers(1), delay=delay))
 
     def release_idle(self) -> None:
         """Nobody waits here: leave the queue, and give back what lies unused."""
         while self._prefetched:
-            self._store.submit(Command("freed", self._owner, self._prefetched.popleft().number))
+            self._store.submit(Command("freed", self._me.owner, self._prefetched.popleft().number))
         if any(self._asked):
             self._asked = NOBODY
-            self._store.submit(Command("leave", self._owner))
+            self._store.submit(Command("leave", self._me.owner))
         self._ask_at = 0.0
 
     # What others should know.
@@ -236,7 +237,7 @@ class SharedWindow(Window):
             self._arrived[priority] += count
             if not count:
                 self._expected.add(priority)
-                self._store.submit(Command("expect", self._me(), priority=priority))
+                self._store.submit(Command("expect", self._me.owner, priority=priority))
         if count and self._is_new(priority):
             self._ask_at = 0.0
 
@@ -246,10 +247,10 @@ class SharedWindow(Window):
         self.release_idle()
 
     def on_crowd(self, let_in: int) -> None:
-        self._store.submit(Command("crowd", self._me(), count=let_in))
+        self._store.submit(Command("crowd", self._me.owner, count=let_in))
 
     def pause(self, until: float) -> None:
-        self._store.submit(Command("pause", self._me(), delay=max(0.0, until - self._clock.now())))
+        self._store.submit(Command("pause", self._me.owner, delay=max(0.0, until - self._clock.now())))
 
     def resize(self, requests: int) -> None:
         """Use so many permits of those that all processes agreed on; see `Window.resize`."""
@@ -259,7 +260,7 @@ class SharedWindow(Window):
 
     def move(self, requests: int) -> None:
         self._moved = requests
-        self._store.submit(Command("move", self._me(), count=requests))
+        self._store.submit(Command("move", self._me.owner, count=requests))
 
     def rekey(self, keys: Sequence[str]) -> None:
         """Belong to another budget from now on, which has a key for each store; it holds what is in flight."""
@@ -270,7 +271,7 @@ class SharedWindow(Window):
         for _ in range(self._in_flight):
             self.hold()
         for priority in self._expected:
-            self._store.submit(Command("expect", self._me(), priority=priority))
+            self._store.submit(Command("expect", self._me.owner, priority=priority))
         if self._moved is not None:
             self.move(self._moved)
         self._plan.go_on(0.0)
@@ -301,8 +302,7 @@ class SharedWindow(Window):
         count = 1 if wanted is None or self.is_cold(now) else min(wanted.count, self._limit.requests)
         command = Command(
             "ask",
-            self._me(),
-            self._next_numbers(count),
+            *self._me.numbers(count),
             count,
             self._sharing.lease,
             self._reserve,
@@ -360,6 +360,9 @@ class SharedWindow(Window):
             peeked = self._store.peek(self._look())
         return (self._last_reply, self._replied_at) if peeked is None else (peeked, now)
 
+    def _heard_back(self, reply: Result | None) -> None:
+        self._note(reply, self._clock.now())
+
     def _note(self, reply: Result | None, now: float) -> None:
         """Take note of a reply, and tell the lane soon what is new: it may be in the middle of a dispatch."""
         if reply is None:
@@ -380,17 +383,4 @@ class SharedWindow(Window):
             soon(self._lane.on_moved, reply.moved)
 
     def _look(self) -> Command:
-        return Command("look", self._me(), reserve=self._reserve, fewer=self._fewer)
-
-    def _me(self) -> int:
-        """Return this process's number in the queue; a fork is another process."""
-        if self._pid != os.getpid():
-            self._pid = os.getpid()
-            self._owner = secrets.randbelow(_MOST) + 1
-            self._next = (secrets.randbelow(_MOST) + 1) << _SERIALS
-        return self._owner
-
-    def _next_numbers(self, count: int) -> int:
-        self._me()
-        first, self._next = self._next, self._next + count
-        return first
+        return Command("look", self._me.owner, reserve=self._reserve, fewer=self._fewer)

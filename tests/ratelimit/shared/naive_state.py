@@ -307,7 +307,10 @@ class NaiveState:
                 turns = index // len(moments) if moments else 1
                 at = max(at, each + turns * self.terms.span)
         if at - self.now > self.terms.span:
-            turns_of_all = min((at - self.now) / 2, step.delay) if ahead >= self.usable else 0
+            until_answered = (ahead // self.usable + 1) * self.terms.span
+            turns_of_all = (
+                min((at - self.now) / 2, until_answered / 2, step.delay) if ahead >= self.usable else 0
+            )
             at = self.now + max(self.terms.settle, turns_of_all)
         return max(at, self.blocked) - self.now
 

@@ -102,6 +102,57 @@ async def test_an_eta_is_that_of_requests_which_are_answered_as_a_rule(lasting_r
     await lane.aclose()
 
 
+async def test_an_eta_after_a_silence_counts_the_windows_to_come_from_now_on(
+    lasting_redis: RedisServer,
+) -> None:
+    """The last reply is as old as the silence, and its moments are over."""
+    lane = lane_on(lasting_redis, uuid4().hex)
+    await request(lane)
+    await asyncio.sleep(1.5 * SPAN)
+    assert [lane.eta(10), lane.eta(11), lane.eta(25)] == pytest.approx([0, 61, 122], abs=1)
+    await lane.aclose()
+
+
+async def test_an_eta_counts_what_an_answer_says_that_others_spent(lasting_redis: RedisServer) -> None:
+    lane = lane_on(lasting_redis, uuid4().hex)
+    async with lane.permit() as admission:
+        admission.sent()
+        admission.answered(Feedback(limit=10, remaining=0))
+    async with asyncio.timeout(5):
+        await until(lambda: lane.eta() > 30)
+    assert lane.status().used == 10
+    await lane.aclose()
+
+
+async def test_the_refusal_of_a_first_request_says_nothing_of_the_pace(lasting_redis: RedisServer) -> None:
+    """Others have spent what there was: no permit of ours was out when it was refused."""
+    lane = lane_on(lasting_redis, uuid4().hex)
+    async with lane.permit() as admission:
+        admission.sent()
+        admission.refused(Feedback(limit=10, remaining=0, retry_after=30.0))
+    assert not lane.restraint.is_spaced
+    await lane.aclose()
+
+
+async def test_who_waits_too_long_by_an_outdated_reply_asks_again(lasting_redis: RedisServer) -> None:
+    """Those who went before may be gone, as nobody tells a process that asks for nothing."""
+    key = uuid4().hex
+    lane, *others = lanes = [lane_on(lasting_redis, key, requests=1) for _ in range(6)]
+    await request(lane)
+    waiting = [asyncio.create_task(request(other)) for other in others]
+    await asyncio.sleep(0.2)
+    with pytest.raises(WaitTooLongError) as caught:
+        await request(lane, max_wait=90.0)
+    assert caught.value.eta > 5 * 61
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+    await asyncio.sleep(RedisStore.reply_time)
+    await request(lane, max_wait=90.0)
+    for each in lanes:
+        await each.aclose()
+
+
 async def test_cancelled_questions_leak_no_slot(lasting_redis: RedisServer) -> None:
     key = uuid4().hex
     lane, other = lane_on(lasting_redis, key), lane_on(lasting_redis, key)

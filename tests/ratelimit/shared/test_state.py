@@ -92,6 +92,15 @@ def test_processes_take_turns() -> None:
     assert pool.step(ask(1, 110, 5), SPAN).granted == 1
 
 
+def test_a_long_timeout_lets_nobody_look_later() -> None:
+    """Requests are answered as a rule, so that a permit comes back a span after its turn."""
+    pool = pool_of(1)
+    first, second, third = (evolve(ask(owner, 100 * owner), delay=600 + SPAN) for owner in (1, 2, 3))
+    assert pool.step(first, 0.0).granted == 1
+    assert pool.step(second, 0.0).wait == 5.0, "the first is not answered yet"
+    assert pool.step(third, 0.0).wait == SPAN, "half of the two turns until its own"
+
+
 def test_a_place_that_is_not_used_lapses() -> None:
     pool = pool_of(1)
     fill(pool, requests=1)
