@@ -202,7 +202,8 @@ class ReportsResource:
         Args:
             query: A `PageviewQuery` or an `EventQuery`.
             to: ``previous period``: the one of the same length before it, which is a month for whole months and for
-                ``month to date``; ``previous year``: the same dates a year before; or a `Period`.
+                ``month to date``; grouped by date, whole groups before, such as months; ``previous year``: the same
+                dates a year before; or a `Period`.
             over: The period, in words such as ``last 30 days``, or a `Period`; the query's range by default.
             now: The moment on the site's clock, a date for the end of that day, or an aware moment; by default the
                 present one. The site's time zone is needed while the period may run, and for words; see `time_zones`.
