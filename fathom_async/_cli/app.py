@@ -64,7 +64,7 @@ def _with_options(
         str | None,
         Parameter(
             help="The account's rate plan: classic, or such as hourly:600:5 for 600 requests an hour, 5 at once. By "
-            "default that of FATHOM_PLAN; without it, what the server's answers show."
+            "default that of FATHOM_PLAN; without it, what the server's answers show, or classic for serve."
         ),
     ] = None,
     quiet: Annotated[

@@ -1,21 +1,24 @@
 """``fathom backfill``."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
-from attrs import frozen
+from attrs import define, frozen
 from cyclopts import Parameter, validators
+from rich.console import Console
 
-from fathom_async import EventQuery, PageviewQuery, RetryPolicy
+from fathom_async import EventQuery, FathomClient, PageviewQuery, Priority, Progress, RetryPolicy
+from fathom_async._cli.bulk.eta import reporting
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, interruption
 from fathom_async._cli.named_sites import site_ids
 from fathom_async._cli.output import stdout_console
-from fathom_async._cli.progress import telling
+from fathom_async._cli.progress import is_screen, telling
 from fathom_async._cli.query_options import Names, Selection
 from fathom_async._cli.report import check_event
-from fathom_async.reports import DateGrouping, EventAggregate, PageviewAggregate, Query, Row
+from fathom_async.reports import DateGrouping, EventAggregate, OnProgress, PageviewAggregate, Query, Row
 
 Metric = PageviewAggregate | EventAggregate
 
@@ -87,6 +90,29 @@ def backfill(*sites: str, target: str, columns: Columns = WHOLE, periods: Period
         ) from None
 
 
+@define
+class _Job:
+    """How far the backfills of several sites are, if those to come take as many requests as the present one."""
+
+    fathom: FathomClient
+    sites_left: int
+    _before: int = 0
+    _done: int = 0
+
+    def tell(self, stop: Callable[[], None], show: OnProgress, progress: Progress) -> None:
+        """Show it instead of what the first request waits for; the end only in a terminal, as a summary follows."""
+        stop()
+        self._done = self._before + progress.done
+        total = self._before + progress.requests * self.sites_left
+        if self._done < total or (total and is_screen(Console(stderr=True))):
+            left = self.fathom.eta(total - self._done, lane="reports") if self._done < total else 0.0
+            show(Progress(total, self._done, requests=total, answered=self._done, seconds_left=left))
+
+    def end_site(self) -> None:
+        self._before = self._done
+        self.sites_left -= 1
+
+
 async def _fill(queries: list[Query[Row]], target: str, periods: Periods) -> None:
     console = stdout_console()
     sites = [query.site_id for query in queries]
@@ -95,9 +121,13 @@ async def _fill(queries: list[Query[Row]], target: str, periods: Periods) -> Non
         async def zone_of(site_id: str) -> ZoneInfo | None:
             return (await fathom.reports.time_zones(sites)).get(site_id)  # one list for all sites
 
+        asking = fathom.with_options(
+            priority=Priority.BULK, flow="backfill"
+        )  # whose place in the queue tells the time left
+        job = _Job(asking, len(queries))
         for query in queries:
-            async with telling(fathom):
-                summary = await fathom.reports.backfill(
+            async with telling(asking) as stop, reporting(asking) as show:
+                summary = await asking.reports.backfill(
                     query,
                     target=target,
                     since=periods.since,
@@ -106,7 +136,9 @@ async def _fill(queries: list[Query[Row]], target: str, periods: Periods) -> Non
                     look_back=periods.look_back,
                     incomplete=periods.incomplete,
                     zone=partial(zone_of, query.site_id),
+                    on_progress=partial(job.tell, stop, show),
                 )
+            job.end_site()
             if isinstance(query, EventQuery) and not summary.rows:
                 await check_event(fathom, query)
             console.print(f"{query.site_id} into {summary}", markup=False, soft_wrap=True)

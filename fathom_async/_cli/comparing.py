@@ -3,13 +3,13 @@
 import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from attrs import evolve
 
-from fathom_async import Change, Comparison, FathomClient, QueryError
+from fathom_async import Change, Comparison, FathomClient, Period, QueryError
 from fathom_async._cli.failures import CommandError, ExitCode
-from fathom_async._cli.output import Cell, Records, records_of_comparison
+from fathom_async._cli.output import Cell, Records, note, records_of_comparison
 from fathom_async._cli.query_options import QueryOptions
 from fathom_async._cli.settings import STORE
 from fathom_async._cli.weeks import Line, tell_cut_weeks, weekly
@@ -58,13 +58,16 @@ async def compared(
         tell_cut_weeks(found.current.query)
         weeks = weekly(days, query, question.sort, question.limit)
         rows = evolve(rows, rows=[(*names, *_cells(figures, is_table=is_table)) for names, figures in weeks])
+    period, before = _range(found.current.query), _range(found.previous.query)
+    if question.per in {"month", "year"}:
+        note(f"compared with {before.start.date()} to {before.end.date()}")
     labels = len(query.columns) - len(query.aggregates)
     if not (has_totals and labels):
         return rows
     try:
         totals = [found.change(name) for name in query.aggregates]
     except QueryError:
-        one = await _compare(fathom, alone(query), question, former, now)
+        one = await _compare_totals(fathom, query, period, before, now)
         totals = [one.change(name) for name in query.aggregates]
     return evolve(rows, total=("total", *[""] * (labels - 1), *_cells(totals, is_table=is_table)))
 
@@ -100,6 +103,20 @@ async def _compare(
         by_weekday=question.per == "week",
         store=os.environ.get(STORE) or None,
     )
+
+
+async def _compare_totals(
+    fathom: FathomClient, query: Query[Row], period: Period, former: Period, now: datetime | None
+) -> Comparison[Row]:
+    """Compare all of a query, which may group by date, in the ranges that its rows are compared in."""
+    whole = alone(query).replace(date_from=None, date_to=None)
+    return await fathom.reports.compare(
+        whole, to=former, over=period, now=now, store=os.environ.get(STORE) or None
+    )
+
+
+def _range(query: Query[Row]) -> Period:
+    return Period(cast("datetime", query.date_from), cast("datetime", query.date_to))
 
 
 def _cells(changes: Sequence[Change], *, is_table: bool) -> Iterator[Cell]:

@@ -2,9 +2,10 @@
 
 1. The **step** back is the period's own length. In words, it is their unit: ``month to date`` steps back a month and
    ``last 30 days`` 30 days. Dates that are whole months or years step back as many of these, and other ranges as many
-   days, or as many seconds if they do not begin and end with a day.
-2. A **year** back begins on the same date a year before, or on 28 February. Months end on the same date too, and
-   other periods are as long as they are now.
+   days, or as many seconds if they do not begin and end with a day. Grouped by date, a period steps back by **whole
+   groups**, rounded up, so that part of a month is compared to the same part of a month.
+2. A **year** back begins on the same date a year before, or on 28 February. Months end on the same date too, also
+   what is grouped by months or years; other periods are as long as they are now.
 3. Aligned by **weekday**, a period goes back by whole weeks: by 52 for a year, otherwise by as many as come closest
    to its step and leave no day in both.
 4. A period that is still **running** is compared up to the last whole hour of the site's clock, or up to now if there
@@ -19,7 +20,8 @@ from typing import TYPE_CHECKING, Final, Generic
 import attrs
 
 from fathom_async._core.codec.rows import RowT_co
-from fathom_async._reports.calendar import SECOND, Buckets
+from fathom_async._reports.calendar import SECOND, Buckets, Unit
+from fathom_async._reports.fields import DateGrouping
 from fathom_async._reports.periods import Period, understood
 from fathom_async._util.checks import suggestion
 from fathom_async.errors import QueryError
@@ -73,13 +75,37 @@ def step_of(period: Period, words: str | None) -> Step:
     return Step(length=period.end + SECOND - period.start)
 
 
+def _in_groups(step: Step, period: Period, grouping: DateGrouping | None) -> Step:
+    """Return the step in whole hours, days, months or years, by which a period is grouped, rounded up (rule 1)."""
+    if grouping is None:
+        return step
+    if (size := _MONTHS.get(grouping)) is not None:
+        return Step(months=math.ceil((step.months or _months_of(period)) / size) * size)
+    length = _LENGTHS[grouping]
+    return step if step.months else Step(length=math.ceil(step.length / length) * length)
+
+
+def _months_of(period: Period) -> int:
+    """Return the fewest months that a period goes back without a moment in both."""
+    unit, end = Unit("month"), period.end + SECOND
+    months = unit.index(end) - unit.index(period.start)
+    return months if Step(months=months).back(end, is_end=True) <= period.start else months + 1
+
+
 def compared(
-    period: Period, to: str | Period, now: datetime, *, words: str | None = None, by_weekday: bool = False
+    period: Period,
+    to: str | Period,
+    now: datetime,
+    *,
+    words: str | None = None,
+    by_weekday: bool = False,
+    grouping: DateGrouping | None = None,
 ) -> tuple[Period, Period]:
     """Return what to compare: the period, and the former one, as far as both can be compared.
 
     The period and `now` are on the site's clock. `to` is ``previous period``, ``previous year``, or the former period
-    itself; `words` are those that the period was given by, if any; `by_weekday` aligns the two by weekdays.
+    itself; `words` are those that the period was given by, if any; `by_weekday` aligns the two by weekdays, and
+    `grouping` is what the rows of both are grouped by.
     """
     is_running = period.end >= now
     end = _cut(period, now) if is_running else period.end + SECOND
@@ -94,7 +120,7 @@ def compared(
         raise QueryError(
             f"to must be {FORMERS[0]!r}, {FORMERS[1]!r} or a Period, not {to!r}{suggestion(to, FORMERS)}"
         )
-    own, is_year = step_of(period, words), to == "previous year"
+    own, is_year = _in_groups(step_of(period, words), period, grouping), to == "previous year"
     step = Step(months=_MONTHS["year"]) if is_year else own
     if by_weekday:
         step = _in_weeks(step, period, is_year=is_year)
@@ -156,7 +182,14 @@ class Question(Generic[RowT_co]):
             raise QueryError(
                 "a comparison needs a range; write over='last 30 days', or date_from in the query"
             )
-        both = compared(period, self.to, moment, words=words, by_weekday=self.by_weekday)
+        both = compared(
+            period,
+            self.to,
+            moment,
+            words=words,
+            by_weekday=self.by_weekday,
+            grouping=query.date_grouping,
+        )
         is_grouped = query.field_grouping or query.extra.get("field_grouping")
         whole = query.replace(limit=None) if is_grouped else query
         current, former = (whole.replace(date_from=each.start, date_to=each.end) for each in both)

@@ -202,7 +202,8 @@ class ReportsResource:
         Args:
             query: A `PageviewQuery` or an `EventQuery`.
             to: ``previous period``: the one of the same length before it, which is a month for whole months and for
-                ``month to date``; ``previous year``: the same dates a year before; or a `Period`.
+                ``month to date``; grouped by date, whole groups before, such as months; ``previous year``: the same
+                dates a year before; or a `Period`.
             over: The period, in words such as ``last 30 days``, or a `Period`; the query's range by default.
             now: The moment on the site's clock, a date for the end of that day, or an aware moment; by default the
                 present one. The site's time zone is needed while the period may run, and for words; see `time_zones`.
@@ -279,6 +280,7 @@ class ReportsResource:
         incomplete: bool = False,
         zone: "ZoneInfo | Callable[[], Awaitable[ZoneInfo | None]] | None" = None,
         priority: Priority = Priority.BULK,
+        on_progress: OnProgress | None = None,
     ) -> "BackfillSummary":
         """Bring a table up to date with a report, requesting only the periods that are missing.
 
@@ -300,6 +302,8 @@ class ReportsResource:
             incomplete: Whether to write the current period too.
             zone: The site's time zone, or a function that looks it up; requested by default.
             priority: Order among waiting requests; behind all others by default.
+            on_progress: Called with the progress at the start and after each report. Reports by groups are as many
+                as the rows so far suggest.
 
         Raises:
             ArgumentError: An argument is out of range, or the target holds something else than this report.
@@ -309,7 +313,8 @@ class ReportsResource:
             InconsistentError: The server returned rows that were not requested, or two of the same group.
             ImportError: The target needs an extra that is not installed; the message names it.
         """
-        from fathom_async.backfill._run import backfill  # noqa: PLC0415 - rarely needed
+        from fathom_async.backfill._chunks import unheard  # noqa: PLC0415 - rarely needed
+        from fathom_async.backfill._run import backfill, tell_progress  # noqa: PLC0415 - rarely needed
 
         check_query("backfill", query)
         send = self._send.for_run(Priority(priority))
@@ -329,6 +334,7 @@ class ReportsResource:
             incomplete=incomplete,
             zone=zone or requested,
             now=lambda: datetime.fromtimestamp(send.session.clock.unix(), UTC),
+            on_report=unheard if on_progress is None else partial(tell_progress, send, on_progress),
         )
 
     async def current_visitors(self, site_id: str | Site, *, detailed: bool = False) -> CurrentVisitors:

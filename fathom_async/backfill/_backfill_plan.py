@@ -6,6 +6,7 @@ request, and one of more rows a request for each thousand and one more. So the r
 many periods to request next, and a run that is killed loses at most one such chunk.
 """
 
+import math
 from datetime import date, datetime, timedelta
 from typing import Final, Generic
 from zoneinfo import ZoneInfo
@@ -42,6 +43,10 @@ class BatchSizer:
         if has_fields:
             return cls(_FIRST[grouping], _MOST[grouping])
         return cls(_HOURS if grouping == "hour" else None, None)
+
+    def reports(self, periods: Span) -> int:
+        """Return how many reports the periods take, if they stay as dense as the last ones."""
+        return 1 if self.size is None else math.ceil(len(periods) / self.size)
 
     def halved(self, periods: int) -> "BatchSizer":
         """Return the sizer after so many periods exceeded the row cap."""

@@ -1,7 +1,7 @@
 """Request the reports of a plan, one chunk of periods after the other."""
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from itertools import chain
 
 import attrs
@@ -27,7 +27,17 @@ class Chunk:
     settled: Span
 
 
-async def chunks(plan: BackfillPlan[RowT], ask: Ask[RowT], ledger: Ledger) -> AsyncGenerator[Chunk, None]:
+OnReport = Callable[[int, int], None]
+"""Called with the numbers of reports that are done and that are to come, as far as known."""
+
+
+def unheard(done: int, to_come: int) -> None:
+    """Leave it at that, where nobody wants to know."""
+
+
+async def chunks(
+    plan: BackfillPlan[RowT], ask: Ask[RowT], ledger: Ledger, on_report: OnReport = unheard
+) -> AsyncGenerator[Chunk, None]:
     """Request every wanted period that is not settled or is looked back at, and those counted in another time zone.
 
     Reports are requested one after the other: the rows of one decide how many periods go into the next, and here few
@@ -35,12 +45,14 @@ async def chunks(plan: BackfillPlan[RowT], ask: Ask[RowT], ledger: Ledger) -> As
 
     A report has every row; if it cannot, the chunk is halved.
     """
-    sizer = plan.sizer
-    for gap in _due(plan, ledger):
+    sizer, due, done = plan.sizer, _due(plan, ledger), 0
+    for place, gap in enumerate(due):
         first = gap.first
         while first < gap.after:
+            on_report(done, sum(map(sizer.reports, (Span(first, gap.after), *due[place + 1 :]))))
             span = Span(first, gap.after if sizer.size is None else min(gap.after, first + sizer.size))
             report = await _whole(ask, plan.over(span), is_divisible=len(span) > 1)
+            done += 1
             if report is None:
                 sizer = sizer.halved(len(span))
                 continue
@@ -48,6 +60,7 @@ async def chunks(plan: BackfillPlan[RowT], ask: Ask[RowT], ledger: Ledger) -> As
             yield Chunk(span, rows, span.before(plan.settled_before))
             sizer = sizer.after(len(span), len(rows))
             first = span.after
+    on_report(done, 0)
 
 
 def _due(plan: BackfillPlan[RowT], ledger: Ledger) -> tuple[Span, ...]:

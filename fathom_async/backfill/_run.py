@@ -23,13 +23,15 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from fathom_async._bulk.request import Ask
+from fathom_async._bulk.results import OnProgress, Progress
 from fathom_async._core.codec.rows import RowT
+from fathom_async._core.session import Caller
 from fathom_async._reports.fields import DateGrouping
 from fathom_async._reports.query import Query
 from fathom_async._util.checks import suggestion
 from fathom_async._util.text import counted
 from fathom_async.backfill._backfill_plan import BackfillPlan, plan_backfill
-from fathom_async.backfill._chunks import chunks
+from fathom_async.backfill._chunks import OnReport, chunks, unheard
 from fathom_async.backfill._destination import Destination, OpenDestination
 from fathom_async.backfill._duckdb import DuckDBTable
 from fathom_async.backfill._parquet import ParquetDataset
@@ -81,12 +83,13 @@ async def backfill(
     incomplete: bool = False,
     zone: ZoneInfo | Callable[[], Awaitable[ZoneInfo | None]] | None = None,
     now: Callable[[], datetime] = _now,
+    on_report: OnReport = unheard,
 ) -> BackfillSummary:
     """Bring a table up to date with a report, requesting only what it does not have yet.
 
     The arguments and the errors are those of `ReportsResource.backfill`, besides these: `ask` returns a report with
     every row, as `ReportsResource.complete` does, and `now` the moment, with a time zone. `zone` is not needed if the
-    query has a ``timezone``.
+    query has a ``timezone``. `on_report` is called before each report and after the last one.
     """
     where = target_of(target)
     plan_in = partial(
@@ -107,7 +110,7 @@ async def backfill(
     held = where.using(plan.layout, plan.zone)
     try:
         await in_thread(held.open)
-        asked, reports, rows = await _fill(plan, ask, held)
+        asked, reports, rows = await _fill(plan, ask, held, on_report)
     finally:
         await in_thread(held.close)
     value, wanted = plan.layout.unit.value, plan.wanted
@@ -115,11 +118,20 @@ async def backfill(
     return BackfillSummary(where, first, last, asked, reports, rows)
 
 
-async def _fill(plan: BackfillPlan[RowT], ask: Ask[RowT], held: OpenDestination) -> tuple[int, int, int]:
+def tell_progress(send: Caller, on_progress: OnProgress, done: int, to_come: int) -> None:
+    """Report the progress of a backfill whose reports are sent by a caller."""
+    lane, options, total = send.session.lanes["reports"], send.options, done + to_come
+    left = lane.eta(to_come, options.priority, options.flow) if to_come else 0.0
+    on_progress(Progress(total, done, requests=total, answered=done, seconds_left=left))
+
+
+async def _fill(
+    plan: BackfillPlan[RowT], ask: Ask[RowT], held: OpenDestination, on_report: OnReport
+) -> tuple[int, int, int]:
     """Request everything missing; return the numbers of periods, reports and rows."""
     periods = reports = rows = 0
     ledger = await in_thread(partial(held.ledger, plan.series))
-    async with aclosing(chunks(plan, ask, ledger)) as found:
+    async with aclosing(chunks(plan, ask, ledger, on_report)) as found:
         async for chunk in found:
             await in_thread(partial(held.replace, plan.series, chunk.span, chunk.rows, chunk.settled))
             periods, reports, rows = periods + len(chunk.span), reports + 1, rows + len(chunk.rows)

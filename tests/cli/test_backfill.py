@@ -85,13 +85,24 @@ async def test_an_event_that_there_is_not_is_no_empty_table(command: Command, tm
     assert ended.err.startswith("fathom: there is no event 'nope'; ")
 
 
+async def test_a_terminal_shows_how_far_the_sites_are_together(command: Command, tmp_path: Path) -> None:
+    ended = await command.in_terminal(
+        *("backfill", "CDBUGS", "DAFFYD", "--target", f"sqlite:{tmp_path / 'stats.db'}#kept"),
+        *("--since", "2026-10-01", "--until", "2026-10-14", "--per", "hour"),
+        columns=200,
+    )
+    assert ended.code == 0
+    first, second = (ended.out.index(f"{done}/4 requests") for done in (2, 4))
+    assert first < ended.out.index("CDBUGS into") < second < ended.out.index("DAFFYD into")
+
+
 async def test_ctrl_c_leaves_whole_periods_and_says_so(
     command: Command, fathom_server: FathomServer, tmp_path: Path
 ) -> None:
     fathom_server.inject(Delay(3600.0), path="/aggregations")
     ended = await command.in_terminal(
         *("backfill", "CDBUGS", "--target", f"sqlite:{tmp_path / 'stats.db'}#kept", "--since", SINCE),
-        acts=(("waiting for 1 answer", CTRL_C),),
+        acts=(("0/1 requests", CTRL_C),),
         columns=200,
     )
     assert ended.code == 130

@@ -1,6 +1,7 @@
 """``--compare`` of the report commands."""
 
 import json
+from datetime import date, timedelta
 
 import pytest
 
@@ -45,6 +46,23 @@ async def test_completions_are_compared_too(command: Command) -> None:
         *("conversions", "conversions_previous", "conversions_change"),
         *("unique_conversions", "unique_conversions_previous", "unique_conversions_change"),
     ]
+
+
+async def test_months_are_compared_with_whole_months_and_so_are_their_totals(
+    command: Command, fathom_server: FathomServer
+) -> None:
+    this_month = date.today().replace(day=1)  # noqa: DTZ011 - any months will do
+    start, end = ((this_month - timedelta(days=days)).replace(day=15) for days in (40, 1))
+    months = ("--per", "month", "--from", f"{start}", "--to", f"{end}", "--compare", "previous")
+    ended = await command(
+        *("report", "CDBUGS", *months, "--metrics", "visits", "--totals", "--format", "table")
+    )
+    hits = [(hit.query["date_from"][:10], hit.query["date_to"][:10]) for hit in fathom_server.hits]
+    assert len(hits) == 4, "of the rows and of their totals"
+    current, former = sorted(set(hits), reverse=True)
+    assert current == (f"{start}", f"{end}")
+    assert all(day.endswith("-15") for day in former)
+    assert ended.err == f"fathom: compared with {former[0]} to {former[1]}\n"
 
 
 @pytest.mark.parametrize(

@@ -117,3 +117,8 @@ async def test_what_cannot_be_served_is_one_line(tmp_path: Path) -> None:
     missing = await asyncio.to_thread(run, "serve", "--access-log", str(tmp_path / "none.log"))
     assert missing.code == 2
     assert missing.err.count("\n") == 1
+
+
+def test_its_help_names_the_plan_that_it_enforces_by_default() -> None:
+    told = " ".join(run("serve", "--help").out.replace("│", " ").split())
+    assert "without it, what the server's answers show, or classic for serve" in told

@@ -1,12 +1,14 @@
 """The period that another one is compared to."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import pytest
 
 from fathom_async import PageviewQuery, Period, QueryError
-from fathom_async._reports.former import Question
+from fathom_async._reports.calendar import count_periods
+from fathom_async._reports.fields import DateGrouping
+from fathom_async._reports.former import Question, compared
 
 NOON = datetime.fromisoformat("2026-11-30 14:06:09")  # a Monday
 VISITS = PageviewQuery("CDBUGS", aggregates=["visits"])
@@ -135,6 +137,51 @@ def test_by_weekday_it_goes_back_by_the_weeks_that_come_closest(over: str, forme
 def test_months_are_not_aligned_by_weekday(grouping: str) -> None:
     with pytest.raises(QueryError, match="group by day, or leave it out"):
         ranges("year to date", query=VISITS.replace(date_grouping=grouping), by_weekday=True)
+
+
+@pytest.mark.parametrize(
+    ("grouping", "over", "former"),
+    [
+        ("month", "2026-01-01 to 2026-12-01", "2025-01-01 00:00:00 2025-11-30 13:59:59"),
+        ("month", "2026-01-01 to 2026-11-30", "2025-02-01 00:00:00 2025-12-30 13:59:59"),
+        ("month", "2026-01-15 to 2026-03-14", "2025-11-15 00:00:00 2026-01-14 23:59:59"),
+        ("month", "2026-01-15 to 2026-03-15", "2025-10-15 00:00:00 2025-12-15 23:59:59"),
+        ("month", "2024-01-01 to 2024-02-29", "2023-11-01 00:00:00 2023-12-31 23:59:59"),
+        ("month", "2024-03-01 to 2024-03-30", "2024-02-01 00:00:00 2024-02-29 23:59:59"),
+        ("month", "last 12 weeks", "2026-06-14 00:00:00 2026-08-30 13:59:59"),
+        ("month", "year to date", "2025-01-01 00:00:00 2025-11-30 13:59:59"),
+        ("year", "2025-06-01 to 2026-11-30", "2023-06-01 00:00:00 2024-11-30 13:59:59"),
+        ("year", "last 18 months", "2023-06-01 00:00:00 2024-11-30 13:59:59"),
+        ("year", "2024-01-01 to 2024-02-29", "2023-01-01 00:00:00 2023-02-28 23:59:59"),
+        ("day", "last 36 hours", "2026-11-27 03:00:00 2026-11-28 13:59:59"),
+        ("day", "month to date", "2026-10-01 00:00:00 2026-10-30 13:59:59"),
+        ("hour", "last 36 hours", "2026-11-27 15:00:00 2026-11-29 01:59:59"),
+    ],
+)
+def test_what_is_grouped_by_date_goes_back_by_whole_groups(grouping: str, over: str, former: str) -> None:
+    assert ranges(over, query=VISITS.replace(date_grouping=grouping))[1] == former
+
+
+def test_a_running_year_has_the_same_months_a_year_back() -> None:
+    january = VISITS.replace(date_grouping="month", date_from="2024-01-01")
+    noon = datetime.fromisoformat("2024-11-30 12:00")
+    assert ranges(None, "previous year", now=noon, query=january)[1] == (
+        "2023-01-01 00:00:00 2023-11-30 11:59:59"
+    )
+
+
+@pytest.mark.parametrize("grouping", ["month", "year"])
+@pytest.mark.parametrize("days", [1, 27, 29, 31, 58, 90, 181, 336, 366, 400, 800])
+@pytest.mark.parametrize("first", ["2023-12-31", "2024-01-01", "2024-01-31", "2024-02-29", "2024-03-15"])
+def test_the_former_range_covers_as_many_groups_and_shares_no_day(
+    grouping: DateGrouping, days: int, first: str
+) -> None:
+    period = Period(start := datetime.fromisoformat(first), start + timedelta(days=days, seconds=-1))
+    current, former = compared(period, "previous period", NOON, grouping=grouping)
+    assert current == period
+    assert former.end < current.start
+    assert former.start.time() == current.start.time()
+    assert count_periods(grouping, former.start, former.end) == count_periods(grouping, start, period.end)
 
 
 def test_a_date_is_the_end_of_that_day() -> None:
