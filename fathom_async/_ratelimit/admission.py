@@ -202,7 +202,7 @@ class Admission:
         lane, now = self.lane, self.lane.now()
         sent_at = now if permit.sent_at is None else permit.sent_at
         concurrency, restraint = lane.concurrency, lane.restraint
-        concurrency.usual_time += (now - sent_at - concurrency.usual_time) / 8
+        concurrency.took(now - sent_at)
         if concurrency.is_lowered:
             concurrency.proved(permit.outstanding_before + 1, now)
         if restraint.untold_cap:

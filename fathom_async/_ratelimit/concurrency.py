@@ -87,7 +87,14 @@ class Concurrency:
     def proved(self, in_flight: int, now: float) -> None:
         self._learned.proved(in_flight, now)
 
-    def delay(self, in_flight: int, now: float) -> float:
-        """Estimate the seconds until fewer requests than the cap are in flight."""
-        cap = self.cap(now)
+    def took(self, seconds: float) -> None:
+        """A request was in flight for so long."""
+        self.usual_time += (seconds - self.usual_time) / 8 if self.usual_time else seconds
+
+    def delay(self, in_flight: int, now: float, shared_cap: int = 0) -> float:
+        """Estimate the seconds until fewer requests than the cap are in flight.
+
+        The processes of a shared window learn a cap together; it is 0 where they learned none.
+        """
+        cap = min(self.cap(now), shared_cap or self.at_most)
         return max(0.0, (in_flight + 1 - cap) / cap * self.usual_time)

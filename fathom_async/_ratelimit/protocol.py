@@ -39,13 +39,15 @@ class Wanted:
 class WindowStatus:
     """What a window looks like as far as is known: permits that are out, and other processes that wait for some.
 
-    Nobody may come for `blocked_for` seconds, as others were told; for the budget, see `LaneStatus.budget`.
+    Nobody may come for `blocked_for` seconds, as others were told; for the budget, see `LaneStatus.budget`. Its
+    processes learned together that so many requests (`cap`) may be in flight; 0 for any number.
     """
 
     used: int
     waiting: int = 0
     blocked_for: float = 0.0
     budget: BudgetState = "ok"
+    cap: int = 0
 
 
 class Owner(Protocol):

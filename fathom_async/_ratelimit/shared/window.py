@@ -117,7 +117,8 @@ class SharedWindow(Window):
         reply, at = self._known(now)
         status = WindowStatus(0)
         if reply is not None and now - at < self._sharing.lease:
-            status = WindowStatus(reply.held, reply.waiting, max(0.0, reply.blocked - (now - at)))
+            blocked_for = max(0.0, reply.blocked - (now - at))
+            status = WindowStatus(reply.held, reply.waiting, blocked_for, cap=reply.cap)
         return status if self.failure is None else evolve(status, budget="lost")
 
     def returns(

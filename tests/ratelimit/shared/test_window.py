@@ -595,6 +595,21 @@ async def test_questions_write_nothing(tmp_path: Path) -> None:
     await close(lanes)
 
 
+async def test_an_eta_follows_the_cap_that_another_process_was_taught(tmp_path: Path) -> None:
+    lane, other = lanes = [lane_at(tmp_path, 100) for _ in range(2)]
+    await request(lane, takes=8.0)
+    assert lane.eta(20) == 0
+    await request(other)
+    async with other.permit() as first:
+        first.sent()
+        async with other.permit() as second:
+            second.sent()
+            second.refused(Feedback(100, 50, 2))
+    await asyncio.sleep(10)
+    assert lane.eta(20) == pytest.approx(19 * 8.0)
+    await close(lanes)
+
+
 async def test_an_eta_counts_those_of_other_processes_that_go_before(tmp_path: Path) -> None:
     lanes = [lane_at(tmp_path, 2) for _ in range(5)]
     for lane in lanes[:2]:
