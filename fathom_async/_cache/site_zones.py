@@ -23,7 +23,7 @@ from fathom_async._core.pagination import Listing, by_cursor
 from fathom_async._core.session import Caller
 from fathom_async._util.checks import MISSING, NotGiven, known_zone, site_zone
 from fathom_async._util.tasks import gather_all
-from fathom_async.errors import ClosedError, FathomError, PermissionDeniedError
+from fathom_async.errors import ClosedError, FathomError, NotFoundError, PermissionDeniedError
 from fathom_async.models import Site
 
 KNOWN_FOR = 86_400.0
@@ -130,22 +130,38 @@ class SiteZones:
                         left -= found.keys()
                         if not left:
                             break
-        return found | dict(await gather_all(self._ask_for(caller, site_id, now) for site_id in left))
+        asked = sorted(left)
+        answers = await gather_all(self._ask_for(caller, site_id, now) for site_id in asked)
+        single = dict(zip(asked, answers, strict=True))
+        if missing := {site_id: each for site_id, each in single.items() if isinstance(each, NotFoundError)}:
+            raise _no_such_sites(missing)
+        return found | {site_id: each.timezone for site_id, each in single.items() if isinstance(each, Site)}
 
     async def _keep_learned(self, caller: Caller, store: ReportStore, now: float) -> None:
         learned = [site for site in self._zones if self._learned_at[site] == now]
         await _keep(caller, store, {site: json.dumps(self._zones[site]) for site in learned}, now)
 
-    async def _ask_for(self, caller: Caller, site_id: str, now: float) -> tuple[str, str | None]:
-        site = evolve(
-            await caller(endpoints.site(site_id)), id=site_id
-        )  # servers may spell it in another way
+    async def _ask_for(self, caller: Caller, site_id: str, now: float) -> Site | NotFoundError:
+        try:
+            found = await caller(endpoints.site(site_id))
+        except NotFoundError as error:
+            return error
+        site = evolve(found, id=site_id)  # servers may spell it in another way
         self.note([site], now)
-        return site_id, site.timezone
+        return site
 
     def _is_outdated(self, site_id: str, now: float) -> bool:
         is_recent = 0 <= now - self._learned_at.get(site_id, -math.inf) < KNOWN_FOR
         return site_id not in self._zones or not is_recent
+
+
+def _no_such_sites(missing: Mapping[str, NotFoundError]) -> NotFoundError:
+    """Return one error for all sites that there are not, so that all can be corrected at once."""
+    first, *others = missing.values()
+    if not others:
+        return first
+    words = f"no sites {', '.join(missing)}"
+    return NotFoundError(first.status, words, method=first.method, url=first.url.rpartition("/")[0])
 
 
 async def _keep(caller: Caller, store: ReportStore, bodies: Mapping[str, str], now: float) -> None:

@@ -241,7 +241,7 @@ class ReportsResource:
             store: Also keeps the time zones; see `run`.
 
         Raises:
-            NotFoundError: One of the sites does not exist, or the token cannot see it.
+            NotFoundError: Sites do not exist, or the token cannot see them; it names all.
         """
         cache, sites = self._cache(store, None), list(dict.fromkeys(map(id_of, site_ids)))
         zones = self._send.session.scope.resource("site zones", SiteZones)

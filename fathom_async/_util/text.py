@@ -31,6 +31,16 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
+def reason(error: BaseException | None) -> str:
+    """Return what an error of any library says, in one line, and its type where that is no sentence.
+
+    >>> reason(RuntimeError("the worker died")), reason(KeyError("pages")), reason(EOFError())
+    ('the worker died', "KeyError: 'pages'", 'EOFError')
+    """
+    told, kind = one_line(str(error)), type(error).__name__
+    return told if " " in told else f"{kind}: {told}" if told else kind
+
+
 def cells(text: str) -> int:
     """Return how many cells of a terminal a printable text takes (rule 3)."""
     return len(text) if text.isascii() else sum(map(_cells_of, text))

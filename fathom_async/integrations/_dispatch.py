@@ -26,6 +26,7 @@ import attrs
 from fathom_async._bulk.results import Outcome
 from fathom_async._core.codec.rows import RowT
 from fathom_async._util import checks
+from fathom_async._util.text import reason
 from fathom_async.errors import (
     BudgetError,
     ClosedError,
@@ -226,4 +227,4 @@ def _pace(account: _Account, now: float) -> float:
 
 
 def _told(error: Exception) -> FathomError:
-    return error if isinstance(error, FathomError) else FathomError(f"the task failed: {error!r}")
+    return error if isinstance(error, FathomError) else FathomError(f"the task failed: {reason(error)}")

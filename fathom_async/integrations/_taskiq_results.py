@@ -21,6 +21,7 @@ from typing import Any, Final
 from taskiq import AsyncTaskiqTask, TaskiqResult
 from taskiq.exceptions import ResultBackendError
 
+from fathom_async._util.text import reason
 from fathom_async.errors import FathomError
 from fathom_async.integrations.batches import Batch, Json
 
@@ -153,4 +154,4 @@ def _answer(result: TaskiqResult[list[Any]]) -> Sequence[Json]:
     if not result.is_err:
         return result.return_value
     error = result.error
-    raise error if isinstance(error, FathomError) else RuntimeError(f"on the worker: {error!r}")
+    raise error if isinstance(error, FathomError) else RuntimeError(f"on the worker: {reason(error)}")

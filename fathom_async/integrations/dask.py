@@ -24,6 +24,7 @@ from fathom_async._bulk.results import Outcome
 from fathom_async._core.codec.rows import RowT
 from fathom_async._ratelimit.plan import Priority, RatePlan
 from fathom_async._reports.query import Query
+from fathom_async._util.text import reason
 from fathom_async.errors import ArgumentError, FathomError
 from fathom_async.integrations._dispatch import AT_ONCE, PATIENCE
 from fathom_async.integrations.batches import Batch, Json, batches, in_order, interleaved
@@ -195,7 +196,7 @@ class DaskFleet(Fleet):
         try:
             answered = cast("Sequence[Json]", await future)
         except distributed.KilledWorker as error:
-            raise FathomError(f"the task failed: {error!r}") from None
+            raise FathomError(f"the task failed: {reason(error)}") from None
         except ArgumentError as error:
             if self._has_run:  # a new scheduler does not know the plugins of the one before
                 raise RuntimeError(str(error)) from None

@@ -29,9 +29,10 @@ from zoneinfo import ZoneInfo
 
 try:
     from mcp.server import MCPServer
+    from mcp.server.mcpserver import Context
     from mcp.server.mcpserver.exceptions import ToolError
     from mcp.server.mcpserver.resources import TextResource
-    from mcp_types import ToolAnnotations
+    from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
     from pydantic import BaseModel, Field, WithJsonSchema, model_validator
 except ImportError as _error:
     raise ImportError('The MCP SDK is missing: pip install "fathom_async[mcp]"') from _error
@@ -165,7 +166,7 @@ def mcp_server(
     about = TextResource(
         uri="fathom://fields", name="fields", description="Words of a query, and units.", text=_FIELDS
     )
-    server: MCPServer[object] = MCPServer(
+    server = _Server(
         "fathom", instructions=_INSTRUCTIONS, version=__version__, resources=[about], log_level="WARNING"
     )
     own = _Tools(fathom, store, max_requests, max_wait)
@@ -173,6 +174,28 @@ def mcp_server(
     for tool in (own.list_sites, own.list_events, own.plan, own.report, own.compare, own.live_visitors):
         server.add_tool(tool, annotations=hints, structured_output=False)
     return server
+
+
+class _Server(MCPServer[object]):
+    """Refuses arguments that a tool does not have, which the SDK ignores (rule 4)."""
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, object], context: "Context[object, object] | None" = None
+    ) -> "CallToolResult | InputRequiredResult":
+        for tool in await self.list_tools():
+            known = [*tool.input_schema.get("properties", ())]
+            wrong = [word for word in arguments if tool.name == name and word not in known]
+            if wrong:
+                raise ToolError("\n".join(f"{name} has no {word!r}{_instead(word, known)}" for word in wrong))
+        return await super().call_tool(name, arguments, context)
+
+
+def _instead(word: str, known: Sequence[str]) -> str:
+    """Return what to write for an argument that a tool does not have."""
+    if not known:
+        return "; it takes no arguments"
+    place = next((f"; write it inside {name}" for name in known if name in {"query", "queries"}), None)
+    return place if place and word in QueryInput.model_fields else hint(word, known)
 
 
 class _Tools:

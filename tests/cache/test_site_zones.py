@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from fathom_async import FathomClient, LoopClock
+from fathom_async import FathomClient, LoopClock, NotFoundError
 from fathom_async.testing import Delay, FathomServer
 
 pytestmark = pytest.mark.virtual_time
@@ -52,3 +52,12 @@ async def test_a_server_may_spell_the_id_of_a_site_in_another_way() -> None:
     async with TestServer(app) as server, FathomClient("any", base_url=str(server.make_url("/v1"))) as fathom:
         zones = await fathom.reports.time_zones(["cdbugs"])
     assert {site: zone.key for site, zone in zones.items()} == {"cdbugs": "Asia/Tokyo"}
+
+
+async def test_all_sites_that_do_not_exist_are_named_in_one_error(fathom_server: FathomServer) -> None:
+    async with FathomClient("any", base_url=fathom_server.url) as fathom:
+        with pytest.raises(NotFoundError) as caught:
+            await fathom.reports.time_zones(["NOSITE", "CDBUGS", "ELMER"])
+        assert str(caught.value) == f"404 Not Found on GET {fathom_server.url}/sites: no sites ELMER, NOSITE"
+        with pytest.raises(NotFoundError, match="/sites/NOSITE: "):
+            await fathom.reports.time_zones(["NOSITE"])

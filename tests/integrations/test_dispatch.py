@@ -153,7 +153,7 @@ def test_what_the_engine_fails_to_run_while_it_runs_others_is_not_sent_for_ever(
     assert end < 10
     assert tried.count(3) == 3
     assert [str(each) for each in errors if not isinstance(each, NotFoundError)] == [
-        "the task failed: RuntimeError('the worker died')"
+        "the task failed: the worker died"
     ]
 
 

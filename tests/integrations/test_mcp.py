@@ -94,6 +94,33 @@ async def test_every_tool_reads_and_says_so_in_few_words(fathom: FathomClient) -
     assert sent(fathom) == 0
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments", "told"),
+    [
+        (
+            "report",
+            {"queries": [pages()], "period": "2026"},
+            "report has no 'period'; write it inside queries",
+        ),
+        ("report", {"queries": [pages()], "max_rows": 5}, "report has no 'max_rows'; there are: queries"),
+        ("compare", {"query": pages(), "rows": 5}, "compare has no 'rows'; write it inside query"),
+        ("compare", {"query": pages(), "too": "previous year"}, "compare has no 'too'; did you mean 'to'?"),
+        (
+            "list_events",
+            {"site_id": "CDBUGS", "site": "DAFFYD"},
+            "list_events has no 'site'; did you mean 'site_id'?",
+        ),
+        ("list_sites", {"limit": 5}, "list_sites has no 'limit'; it takes no arguments"),
+    ],
+)
+async def test_an_argument_that_a_tool_does_not_have_is_told_and_costs_nothing(
+    fathom: FathomClient, tool: str, arguments: dict[str, object], told: str
+) -> None:
+    async with assistant(fathom) as model:
+        assert await model.error(tool, **arguments) == told
+    assert sent(fathom) == 0
+
+
 async def test_figures_are_those_of_the_api(fathom: FathomClient) -> None:
     query = PageviewQuery(
         "CDBUGS",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from fathom_async._util.text import bar, cells, columns, cut, one_line, printable, printable_json
+from fathom_async._util.text import bar, cells, columns, cut, one_line, printable, printable_json, reason
 
 SCRIPTS = ["/café", "/カフェ", "/кафе", "/קפה", "/कैफ़े", "/ร้านกาแฟ", "/咖啡", "/카페", "/καφές", "/☕🏳", "/a b"]
 STEERS = ["\x00", "\t", "\n", "\x1b", "\x7f", "\x80", "\x9b", "\u2028", "\u2029"]
@@ -98,3 +98,18 @@ def test_a_bar_has_eighths() -> None:
 def test_a_little_of_a_bar_is_more_than_nothing() -> None:
     assert bar(1, 100_000, 10) == "▏"
     assert bar(0, 100, 10) == bar(3, 0, 10) == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("the worker died"), "the worker died"),
+        (RuntimeError("the worker\n\x1b[31mdied"), "the worker \\x1b[31mdied"),
+        (KeyError("pages"), "KeyError: 'pages'"),
+        (EOFError(), "EOFError"),
+    ],
+)
+def test_an_error_says_what_is_wrong_and_its_type_where_that_is_no_sentence(
+    error: Exception, told: str
+) -> None:
+    assert reason(error) == told

@@ -427,6 +427,19 @@ async def test_failures_come_last_and_the_others_are_written(command: Command, t
     assert "resuming" not in again.err, "there is nothing to retry in what would fail again"
 
 
+async def test_all_sites_that_do_not_exist_are_named_before_any_report_is_requested(
+    command: Command, fathom_server: FathomServer, tmp_path: Path
+) -> None:
+    jobs = write(
+        tmp_path, WEEK.replace('site_id = "CDBUGS"', 'matrix.site_id = ["NOSITE", "CDBUGS", "ELMER"]')
+    )
+    ended = await command("run", jobs)
+    assert ended.code == 4
+    (told,) = ended.err.splitlines()
+    assert "/v1/sites: no sites ELMER, NOSITE; check the ID" in told
+    assert {hit.lane for hit in fathom_server.hits} == {"crud"}
+
+
 @pytest.mark.fathom_server(tokens={"good": ["*"]})
 async def test_a_bad_token_ends_it_at_once(
     command: Command, fathom_server: FathomServer, tmp_path: Path
