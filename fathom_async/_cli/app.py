@@ -17,7 +17,7 @@ from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from fathom_async import __version__
 from fathom_async._cli.failures import ExitCode, ended_by
-from fathom_async._cli.formatting import ASCII, COMMANDS, epilogue, examples
+from fathom_async._cli.formatting import ASCII, COMMANDS, epilogue, examples, tell
 from fathom_async._cli.settings import LIST, PLAN, VERBOSE, load_config, quietly
 from fathom_async._util.text import one_line
 
@@ -98,7 +98,7 @@ def run(arguments: Sequence[str]) -> int:
         )
         sys.stdout.flush()
     except CycloptsError as error:
-        sys.stderr.write(f"fathom: {one_line(_message_of(error))}\n")
+        tell(sys.stderr, one_line(_message_of(error)))
         return ExitCode.USAGE
     except BrokenPipeError:
         return _unread()

@@ -14,7 +14,7 @@ from fathom_async._cli.bulk.eta import reporting
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, interruption
 from fathom_async._cli.named_sites import site_ids
-from fathom_async._cli.output import stdout_console
+from fathom_async._cli.output import say
 from fathom_async._cli.progress import is_screen, telling
 from fathom_async._cli.query_options import Names, Selection
 from fathom_async._cli.report import check_event
@@ -114,7 +114,6 @@ class _Job:
 
 
 async def _fill(queries: list[Query[Row]], target: str, periods: Periods) -> None:
-    console = stdout_console()
     sites = [query.site_id for query in queries]
     async with connect(retry=RetryPolicy()) as fathom:
 
@@ -141,4 +140,4 @@ async def _fill(queries: list[Query[Row]], target: str, periods: Periods) -> Non
             job.end_site()
             if isinstance(query, EventQuery) and not summary.rows:
                 await check_event(fathom, query)
-            console.print(f"{query.site_id} into {summary}", markup=False, soft_wrap=True)
+            say(f"{query.site_id} into {summary}")

@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from fathom_async._cli.formatting import duration
+from fathom_async._cli.formatting import duration, tell
 from fathom_async._util.tasks import first_of
 from fathom_async._util.text import one_line, printable
 
@@ -75,7 +75,7 @@ def ended_by(error: BaseException) -> ExitCode:
         if os.environ.get(DEBUG):
             lines = "".join(traceback.format_exception(error)).split("\n")
             sys.stderr.write("\n".join(map(printable, lines)))
-        sys.stderr.write(f"fathom: {failure.message}\n")
+        tell(sys.stderr, failure.message)
         sys.stderr.flush()
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -1,12 +1,16 @@
-"""How figures and durations are written."""
+"""How messages, figures and durations are written."""
 
 import codecs
+import os
 import re
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from pkgutil import get_data
 from shutil import get_terminal_size
-from typing import Any, Final
+from typing import Any, Final, TextIO
+
+from fathom_async._util.text import broken
 
 ASCII: Final = "fathom_async.ascii"
 """Name of the error handler for terminals that cannot show the characters of a chart."""
@@ -28,6 +32,19 @@ def _in_ascii(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error(ASCII, _in_ascii)
+
+
+def tell(stream: TextIO, text: str) -> None:
+    """Write a message about the command."""
+    stream.write(f"{fitted(f'fathom: {text}', stream)}\n")
+
+
+def fitted(text: str, stream: TextIO) -> str:
+    """Return a text broken between words for a terminal, which would break its lines anywhere."""
+    with suppress(OSError):  # of a stream without a file, which is no terminal
+        if stream.isatty() and (width := os.get_terminal_size(stream.fileno()).columns):
+            return broken(text, width)
+    return text
 
 
 def duration(seconds: float) -> str:

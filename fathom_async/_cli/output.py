@@ -14,6 +14,7 @@ from cyclopts.completion import CompletionContext
 
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
 from fathom_async._cli.files import check_file, write_file
+from fathom_async._cli.formatting import fitted, tell
 from fathom_async._cli.settings import LIST, errors
 from fathom_async._util.arrow import arrow_table
 from fathom_async._util.checks import suggestion
@@ -310,6 +311,12 @@ def stdout_console() -> "Console":
     return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
+def say(*lines: str) -> None:
+    """Write the result of a command in words on standard output."""
+    text = fitted("\n".join(lines), sys.stdout)
+    stdout_console().print(text, markup=False, soft_wrap=True)
+
+
 def note(text: str, *, is_error: bool = False) -> None:
     """Write a line on standard error; a command that is quiet writes errors only."""
-    (errors() if is_error else sys.stderr).write(f"fathom: {text}\n")
+    tell(errors() if is_error else sys.stderr, text)

@@ -89,6 +89,20 @@ def _json_escape(character: str) -> str:
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
+def broken(text: str, width: int) -> str:
+    """Return a text broken between words into lines of so many cells; a longer word, such as a path, stays whole."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        first, *words = line.split(" ")
+        lines.append(first)
+        for word in words:
+            if cells(longer := f"{lines[-1]} {word}") <= width:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+    return "\n".join(lines)
+
+
 def _cells_of(character: str) -> int:
     if category(character).startswith("M"):
         return 0

@@ -251,6 +251,34 @@ async def test_data_are_utf_8_whatever_the_locale(command: Command) -> None:
     assert json.loads(ended.out)["name"] == "Käse"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("report", "CDBUGS", "--compare", "previous"),
+            "fathom: --compare needs a range; add --last 30d, --period, or --from and --to",
+        ),
+        (
+            ("report", "CDBUGS", "--limit", "many"),
+            'fathom: Invalid value for --limit: unable to convert "many" into',
+        ),
+        (("logout",), "fathom: this system has no keyring; set FATHOM_API_TOKEN, or"),
+        (("plan", "JOBS"), "1 report in 1 request, all admitted at once, 1 pageview on the account"),
+        (("run", "JOBS"), "fathom: 1 report in 1 request, all admitted at once, 1 pageview on the account"),
+        (("run", "JOBS"), "/reports, 1 row; 1 request, 1 pageview on the account"),
+    ],
+)
+async def test_a_narrow_terminal_breaks_messages_between_words(
+    command: Command, tmp_path: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    job = '[job.a]\nsite_id = "CDBUGS"\naggregates = ["visits"]\ndate_to = 2026-01-31\n'
+    (tmp_path / "jobs.toml").write_text(job, "utf-8")
+    words = [str(tmp_path / "jobs.toml") if word == "JOBS" else word for word in arguments]
+    narrow = await command.in_terminal(*words, columns=40)
+    assert told in " ".join(narrow.out.split())
+    assert told not in narrow.out, "it takes two lines"
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["completion", "bash"]])
 def test_a_reader_who_has_enough_is_no_error(arguments: list[str]) -> None:
     with subprocess.Popen(

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from fathom_async._util.text import bar, cells, columns, cut, one_line, printable, printable_json, reason
+from fathom_async._util.text import (
+    bar,
+    broken,
+    cells,
+    columns,
+    cut,
+    one_line,
+    printable,
+    printable_json,
+    reason,
+)
 
 SCRIPTS = ["/café", "/カフェ", "/кафе", "/קפה", "/कैफ़े", "/ร้านกาแฟ", "/咖啡", "/카페", "/καφές", "/☕🏳", "/a b"]
 STEERS = ["\x00", "\t", "\n", "\x1b", "\x7f", "\x80", "\x9b", "\u2028", "\u2029"]
@@ -113,3 +123,17 @@ def test_an_error_says_what_is_wrong_and_its_type_where_that_is_no_sentence(
     error: Exception, told: str
 ) -> None:
     assert reason(error) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("no report was requested", ["no report", "was", "requested"]),
+        ("write /var/lib/fathom.db or", ["write", "/var/lib/fathom.db", "or"]),
+        ("one\ntwo three four", ["one", "two three", "four"]),
+        ("日本語 日本語", ["日本語", "日本語"]),
+        ("", [""]),
+    ],
+)
+def test_a_message_is_broken_between_words(text: str, lines: list[str]) -> None:
+    assert broken(text, 10) == "\n".join(lines)

@@ -14,7 +14,7 @@ from fathom_async._cli.bulk.runner import RunSummary, carry_out, overview_of
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.credentials import find_token
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of, interruption
-from fathom_async._cli.output import STANDARD, OutputOptions, Records, note, stdout_console, write
+from fathom_async._cli.output import STANDARD, OutputOptions, Records, note, say, write
 from fathom_async._cli.settings import PLAN
 from fathom_async._util.text import counted
 
@@ -61,7 +61,7 @@ async def _show(file: Path, output: OutputOptions, *, is_fused: bool) -> None:
     async with _anybody() as fathom:
         found = overview_of(fathom, reports, is_fused=is_fused)
     if output.output is None and output.resolved() == "table":
-        stdout_console().print(overview.headline(found), "", sep="\n", soft_wrap=True)
+        say(overview.headline(found), "")
         write(overview.table(found), output)
     else:
         write(Records(overview.COLUMNS, [found.cells()], is_single=True), output)
@@ -92,7 +92,7 @@ def _ended(options: RunOptions, summary: RunSummary) -> int:
         note(f"and {len(summary.failed) - _SHOWN:,} more", is_error=True)
     where = f" in {', '.join(sorted(map(str, summary.places)))}" if summary.places else ""
     told = f"{counted(summary.done, 'report')}{where}, {counted(summary.rows, 'row')}{_spent(summary)}"
-    stdout_console().print(told, markup=False, soft_wrap=True)
+    say(told)
     if not summary.failed:
         return ExitCode.OK
     what_to_do = "fix the job file, or use another token"

@@ -21,6 +21,7 @@ from fathom_async import CurrentVisitors, LaneStatus, LiveVisitors
 from fathom_async._cli.drawing import drawn, sparkline
 from fathom_async._cli.figures import Ranking
 from fathom_async._cli.formatting import duration
+from fathom_async._cli.output import note
 from fathom_async._cli.progress import repeating, waits
 from fathom_async._util.text import counted, printable, printable_json
 
@@ -229,7 +230,7 @@ def lines(*, as_json: bool) -> Show:
         elif site.error is None:
             sys.stdout.write(f"{line(heard.site_id, site)}\n")
         else:
-            sys.stderr.write(f"fathom: {line(heard.site_id, site)}\n")
+            note(line(heard.site_id, site))
         sys.stdout.flush()
 
     return show
