@@ -18,7 +18,6 @@ OF_NO_MODULE: Final = {
     "typing",
 }
 OF_SEVERAL_MODULES: Final = {
-    "backfill/test_progress.py",
     "backfill/test_time_zones.py",
     "bulk/fusing/test_properties.py",
     "cache/test_processes.py",
