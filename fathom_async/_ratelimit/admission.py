@@ -202,7 +202,8 @@ class Admission:
         lane, now = self.lane, self.lane.now()
         sent_at = now if permit.sent_at is None else permit.sent_at
         concurrency, restraint = lane.concurrency, lane.restraint
-        concurrency.took(now - sent_at)
+        took, usual = now - sent_at, concurrency.usual_time
+        concurrency.usual_time += (took - usual) / 8 if usual else took
         if concurrency.is_lowered:
             concurrency.proved(permit.outstanding_before + 1, now)
         if restraint.untold_cap:

@@ -87,10 +87,6 @@ class Concurrency:
     def proved(self, in_flight: int, now: float) -> None:
         self._learned.proved(in_flight, now)
 
-    def took(self, seconds: float) -> None:
-        """A request was in flight for so long."""
-        self.usual_time += (seconds - self.usual_time) / 8 if self.usual_time else seconds
-
     def delay(self, in_flight: int, now: float, shared_cap: int = 0) -> float:
         """Estimate the seconds until fewer requests than the cap are in flight.
 

@@ -64,8 +64,6 @@ def test_trying_one_more_in_vain_makes_the_next_try_wait_twice_as_long() -> None
 
 def test_the_delay_follows_the_usual_time() -> None:
     concurrency = Concurrency(2)
-    concurrency.took(3.0)
+    concurrency.usual_time = 3.0
     assert concurrency.delay(0, 0.0) == 0
     assert concurrency.delay(2, 0.0) == pytest.approx(1.5)
-    concurrency.took(11.0)
-    assert concurrency.delay(2, 0.0) == pytest.approx(2.0)

@@ -51,7 +51,7 @@ async def test_a_site_that_fails_ends_nothing(command: Command, fathom_server: F
     )
     assert ended.code == 0
     assert ended.err.startswith("fathom: Bugs Bunny Portfolio (CDBUGS): 404")
-    assert "visitors" in ended.out
+    assert "visitor" in ended.out
 
 
 @pytest.mark.fathom_server(tokens={"reader": ["read:CDBUGS"]})
