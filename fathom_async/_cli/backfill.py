@@ -120,9 +120,8 @@ async def _fill(queries: list[Query[Row]], target: str, periods: Periods) -> Non
         async def zone_of(site_id: str) -> ZoneInfo | None:
             return (await fathom.reports.time_zones(sites)).get(site_id)  # one list for all sites
 
-        asking = fathom.with_options(
-            priority=Priority.BULK, flow="backfill"
-        )  # whose place in the queue tells the time left
+        # Its place in the queue tells the time left.
+        asking = fathom.with_options(priority=Priority.BULK, flow="backfill")
         job = _Job(asking, len(queries))
         for query in queries:
             async with telling(asking) as stop, reporting(asking) as show:
