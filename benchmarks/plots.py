@@ -1,6 +1,6 @@
 """Plot tables of results: a line for each row, with a mark for its figure in each of some columns.
 
-The pictures are drawn from what is kept in ``benchmarks/results``, as RESULTS.md is written.
+`python -m benchmarks` draws them whenever it writes RESULTS.md, from the files in ``benchmarks/results``.
 """
 
 import re

@@ -94,9 +94,8 @@ async def _watch(rules: Sequence[Rule], where: str, every: timedelta | None, ove
 async def _replay(
     fathom: FathomClient, rules: Sequence[Rule], over: timedelta, store: ReportStore
 ) -> WatchResult:
-    asking = fathom.with_options(
-        priority=Priority.BULK, flow="replay"
-    )  # whose place in the queue tells the time left
+    # Its place in the queue tells the time left.
+    asking = fathom.with_options(priority=Priority.BULK, flow="replay")
     async with telling(asking) as stop, reporting(asking) as show:
 
         def on_progress(progress: Progress) -> None:

@@ -182,11 +182,14 @@ class _Server(MCPServer[object]):
     async def call_tool(
         self, name: str, arguments: dict[str, object], context: "Context[object, object] | None" = None
     ) -> "CallToolResult | InputRequiredResult":
-        for tool in await self.list_tools():
-            known = [*tool.input_schema.get("properties", ())]
-            wrong = [word for word in arguments if tool.name == name and word not in known]
+        schema = next((tool.input_schema for tool in await self.list_tools() if tool.name == name), None)
+        if schema is not None:
+            known = [*schema.get("properties", ())]
+            wrong = [
+                f"{name} has no {word!r}{_instead(word, known)}" for word in arguments if word not in known
+            ]
             if wrong:
-                raise ToolError("\n".join(f"{name} has no {word!r}{_instead(word, known)}" for word in wrong))
+                raise ToolError("\n".join(wrong))
         return await super().call_tool(name, arguments, context)
 
 

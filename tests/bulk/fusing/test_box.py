@@ -19,17 +19,7 @@ from fathom_async._bulk.fusing.texts import length_of
 from fathom_async._reports.filters import filters_to_json
 from fathom_async._reports.query import AnyQuery
 from tests.bulk.fusing.workloads import a_workload
-from tests.bulk.fusing.world import HAVANA, TOTAL, VISITS, during, on
-
-DAILY = TOTAL.replace(date_grouping="day")
-BY_PATH = TOTAL.replace(field_grouping=["pathname"])
-
-
-def shape(query: AnyQuery, zone: ZoneInfo | None = None) -> Shape:
-    found = shape_of(query, zone)
-    assert found is not None
-    return found
-
+from tests.bulk.fusing.world import BY_PATH, DAILY, HAVANA, TOTAL, VISITS, during, on, shape
 
 SEEN = {"pathname": 90, "browser": 12, "country_code": 3}
 """How many values answers have shown; a fourth more are expected."""

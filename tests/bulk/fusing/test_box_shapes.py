@@ -9,23 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fathom_async import EventQuery, Filter, PageviewQuery
-from fathom_async._bulk.fusing.box import Shape, Time, depends_on_zone, shape_of
+from fathom_async._bulk.fusing.box import Time, depends_on_zone, shape_of
 from fathom_async._core.codec.rows import Row
 from fathom_async._reports.calendar import Unit
 from fathom_async._reports.fields import DATE_GROUPINGS, MAX_ROWS, DateGrouping
 from fathom_async._reports.implication import implies
 from fathom_async._reports.query import AnyQuery, Query
-from tests.bulk.fusing.world import HAVANA, SALES, TOTAL, VISITS, during, on
-
-DAILY = TOTAL.replace(date_grouping="day")
-BY_PATH = TOTAL.replace(field_grouping=["pathname"])
-
-
-def shape(query: AnyQuery, zone: ZoneInfo | None = None) -> Shape:
-    found = shape_of(query, zone)
-    assert found is not None
-    return found
-
+from tests.bulk.fusing.world import BY_PATH, DAILY, HAVANA, SALES, TOTAL, VISITS, during, on, shape
 
 # Times
 

@@ -9,7 +9,21 @@ from fathom_async import EventQuery, Filter, PageviewQuery
 from fathom_async._bulk.fusing import fuse
 from fathom_async._reports.query import AnyQuery
 from fathom_async.testing import Pageview
-from tests.bulk.fusing.world import BEGIN, SALES, TOTAL, VISITS, ZONE, compare, dataset, during, on, one, same
+from tests.bulk.fusing.world import (
+    BEGIN,
+    BY_PATH,
+    DAILY,
+    SALES,
+    TOTAL,
+    VISITS,
+    ZONE,
+    compare,
+    dataset,
+    during,
+    on,
+    one,
+    same,
+)
 
 # What is asked
 
@@ -135,8 +149,6 @@ def test_every_position_is_answered_once_and_requests_come_in_the_order_asked() 
 
 # What is not fused, because it would change a result
 
-BY_PATH = TOTAL.replace(field_grouping=["pathname"])
-DAILY = TOTAL.replace(date_grouping="day")
 NAMED = TOTAL.replace(timezone=ZONE)
 TWO_DAYS = during("2026-01-01", "2026-01-02", DAILY)
 ROME, OSLO = Filter("city", "is", "Rome"), Filter("city", "is", "Oslo")

@@ -15,7 +15,6 @@ from fathom_async._core.codec.rows import Row
 from fathom_async._reports.query import Query
 from tests.bulk.fusing.world import TOTAL, VISITS, during
 
-DAILY = TOTAL.replace(date_grouping="day")
 CHROME, PHONE = Filter("browser", "is", "Chrome"), Filter("device_type", "is", "Phone")
 
 

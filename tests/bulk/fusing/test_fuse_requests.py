@@ -1,4 +1,4 @@
-"""What the request of a box is, how it is described, and what is asked as it is."""
+"""The request that answers a box, the words that describe it, and the queries that are sent unchanged."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,12 +13,10 @@ from fathom_async._bulk.fusing import Fused, ServerKnowledge, apart, fuse
 from fathom_async._bulk.fusing.box import Box
 from fathom_async._core.codec.rows import Row
 from fathom_async._reports.query import AnyQuery, Query
-from tests.bulk.fusing.world import SALES, TOTAL, VISITS, ZONE, during, on, one
+from tests.bulk.fusing.world import BY_PATH, DAILY, SALES, TOTAL, VISITS, ZONE, during, on, one
 
 pytestmark = pytest.mark.filterwarnings("ignore::fathom_async.UnsortedLimitWarning")
 
-DAILY = TOTAL.replace(date_grouping="day")
-BY_PATH = TOTAL.replace(field_grouping=["pathname"])
 PATHS = BY_PATH.replace(sort_by="pathname:asc")
 
 
@@ -157,7 +155,7 @@ def test_the_zone_of_the_site_tells_which_hours_there_are() -> None:
     assert fused.query.date_to == datetime(2026, 1, 1, 14, 59, 59)  # noqa: DTZ001 - the site's clock
 
 
-# What is asked as it is
+# Queries that are sent unchanged
 
 
 def test_what_an_answer_contains_is_not_asked_again() -> None:

@@ -10,10 +10,7 @@ import pytest
 from fathom_async import ArgumentError, Filter, PageviewQuery, Report
 from fathom_async._bulk.fusing import Fused, ServerKnowledge, doubted, fuse
 from fathom_async._core.codec.rows import Row
-from tests.bulk.fusing.world import EXACT, TOTAL, VISITS, ZONE, during, on, one, report, told
-
-BY_PATH = TOTAL.replace(field_grouping=["pathname"])
-DAILY = TOTAL.replace(date_grouping="day")
+from tests.bulk.fusing.world import BY_PATH, DAILY, EXACT, TOTAL, VISITS, ZONE, during, on, one, report, told
 
 
 def test_rows_are_those_of_each_query() -> None:
@@ -163,7 +160,7 @@ def test_a_check_helps_with_texts_that_look_alike() -> None:
     answer = report(fused, ("/A", 1), ("/b", 2))
     assert parts_of(fused, answer)[0] is None
     assert doubted(fused, answer, [on("/a")], ServerKnowledge()) == ["pathname"]
-    assert doubted(fused, answer, [on("/b")], ServerKnowledge()) == [], "that one is told"
+    assert doubted(fused, answer, [on("/b")], ServerKnowledge()) == [], "the answer tells it apart"
     for is_exact in (True, False):
         assert doubted(fused, answer, [on("/a")], ServerKnowledge(exact={"pathname": is_exact})) == []
     twice = report(fused, ("/A", 1), ("/A", 2))

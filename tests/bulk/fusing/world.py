@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from attrs import frozen
 from hypothesis import strategies as st
 
 from fathom_async import EventQuery, FathomClient, Filter, PageviewQuery, RateLimit, RatePlan, Report
 from fathom_async._bulk.fusing import Fused, ServerKnowledge, fuse
+from fathom_async._bulk.fusing.box import Shape, shape_of
 from fathom_async._core.codec.rows import Row
 from fathom_async._reports.fields import FIELD_GROUPINGS
 from fathom_async._reports.query import AnyQuery
@@ -38,6 +40,8 @@ BROWSERS = ("Chrome", "chrome", "Firefox", "")
 
 TOTAL = PageviewQuery("CDBUGS", aggregates=["pageviews"])
 VISITS = TOTAL.replace(aggregates=["visits"])
+DAILY = TOTAL.replace(date_grouping="day")
+BY_PATH = TOTAL.replace(field_grouping=["pathname"])
 SALES = EventQuery("CDBUGS", "buy", aggregates=["value"])
 
 MOMENTS = st.integers(0, 6 * 86_400).map(lambda seconds: BEGIN + timedelta(seconds=seconds)) | st.integers(
@@ -219,3 +223,10 @@ def told(
 
 def report(fused: Fused[Row], *rows: tuple[object, ...]) -> Report[Row]:
     return Report(fused.query, tuple(fused.query.codec.row(*row) for row in rows))
+
+
+def shape(query: AnyQuery, zone: ZoneInfo | None = None) -> Shape:
+    """Return what a query needs of a request that answers others too."""
+    found = shape_of(query, zone)
+    assert found is not None
+    return found

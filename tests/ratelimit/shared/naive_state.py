@@ -157,7 +157,7 @@ class NaiveState:
                 return True
         return False
 
-    # What is asked of the queue.
+    # Questions about the queue.
 
     def of_class(self, priority: Priority) -> list[Ticket]:
         return [each for each in self.tickets if each.priority == priority]

@@ -355,15 +355,20 @@ async def test_what_the_server_names_twice_is_adopted_twice(tmp_path: Path) -> N
     await lane.aclose()
 
 
+async def refuse_second(lane: Lane, feedback: Feedback) -> None:
+    """Let the server refuse the second of two requests in flight."""
+    async with lane.permit() as first:
+        first.sent()
+        async with lane.permit() as second:
+            second.sent()
+            second.refused(feedback)
+
+
 async def test_a_crowd_at_one_process_is_no_reason_for_the_others_to_stay_away(tmp_path: Path) -> None:
     crowded, other = lane_at(tmp_path), lane_at(tmp_path)
     await request(crowded)
     await request(other)
-    async with crowded.permit() as first:
-        first.sent()
-        async with crowded.permit() as second:
-            second.sent()
-            second.refused(Feedback(10, 5, 2))
+    await refuse_second(crowded, Feedback(10, 5, 2))
     before = now()
     assert await request(other) == before
     assert crowded.status().paused_for > 0
@@ -600,11 +605,7 @@ async def test_an_eta_follows_the_cap_that_another_process_was_taught(tmp_path: 
     await request(lane, takes=8.0)
     assert lane.eta(20) == 0
     await request(other)
-    async with other.permit() as first:
-        first.sent()
-        async with other.permit() as second:
-            second.sent()
-            second.refused(Feedback(100, 50, 2))
+    await refuse_second(other, Feedback(100, 50, 2))
     await asyncio.sleep(10)
     assert lane.eta(20) == pytest.approx(19 * 8.0)
     await close(lanes)
