@@ -218,8 +218,7 @@ class Lane:
         """Estimate the seconds until nothing but the window holds back a request behind so many others."""
         window, restraint = self.window, self.restraint
         paced = delay(restraint.bucket, self.clock, position + 1) if restraint.is_spaced else 0.0
-        shared_cap = window.status(now).cap if window.is_shared else 0
-        capped = self.concurrency.delay(window.in_flight + position, now, shared_cap)
+        capped = self.concurrency.delay(window.in_flight + position, now, window.cap(now))
         answer = self._last_admission + self.concurrency.usual_time if self.is_probing(now) else now
         return max(max(restraint.paused_until, self.breaker.retry_at, answer) - now, paced, capped, 0.0)
 

@@ -39,15 +39,13 @@ class Wanted:
 class WindowStatus:
     """What a window looks like as far as is known: permits that are out, and other processes that wait for some.
 
-    Nobody may come for `blocked_for` seconds, as others were told; for the budget, see `LaneStatus.budget`. Its
-    processes learned together that so many requests (`cap`) may be in flight; 0 for any number.
+    Nobody may come for `blocked_for` seconds, as others were told; for the budget, see `LaneStatus.budget`.
     """
 
     used: int
     waiting: int = 0
     blocked_for: float = 0.0
     budget: BudgetState = "ok"
-    cap: int = 0
 
 
 class Owner(Protocol):
@@ -104,6 +102,11 @@ class Window(Protocol):
         Of those, so many are for more urgent classes; `passes` more may be taken by others at the most.
         """
         ...
+
+    def cap(self, now: float) -> int:
+        """Return how many requests may be in flight, as its processes learned and it told last; 0 for any number."""
+        del now
+        return 0
 
     def is_outdated(self, demand: Demand, now: float) -> bool:
         """Whether a store is going to be asked for it, and told so long ago what `returns` goes by."""

@@ -55,6 +55,9 @@ class FailoverWindow(SharedWindow):
             return self._local.returns(position, priority, now, passes, urgent)
         return super().returns(position, priority, now, passes, urgent)
 
+    def cap(self, now: float) -> int:
+        return 0 if self._is_alone else super().cap(now)
+
     def is_outdated(self, demand: Demand, now: float) -> bool:
         return not self._is_alone and super().is_outdated(demand, now)
 

@@ -83,6 +83,7 @@ class SharedWindow(Window):
         self._last_reply: Result | None = None
         self._replied_at = 0.0
         self._told_until = 0.0
+        self._told_cap = 0, -math.inf
         self._expected: set[Priority] = set()
         self._moved: int | None = None
         self._plan = PlanTeller(sharing, store, tell, self, clock)
@@ -117,8 +118,7 @@ class SharedWindow(Window):
         reply, at = self._known(now)
         status = WindowStatus(0)
         if reply is not None and now - at < self._sharing.lease:
-            blocked_for = max(0.0, reply.blocked - (now - at))
-            status = WindowStatus(reply.held, reply.waiting, blocked_for, cap=reply.cap)
+            status = WindowStatus(reply.held, reply.waiting, max(0.0, reply.blocked - (now - at)))
         return status if self.failure is None else evolve(status, budget="lost")
 
     def returns(
@@ -132,6 +132,10 @@ class SharedWindow(Window):
             return now + position // usable * self.span
         due = at + reply.returns_in(position, urgent, priority, usable=usable, span=self.span, age=now - at)
         return max(now, due, self._ask_at if self._asked[priority] else now)
+
+    def cap(self, now: float) -> int:
+        cap, at = self._told_cap
+        return cap if now - at < self._sharing.lease else 0
 
     def is_outdated(self, demand: Demand, now: float) -> bool:
         look = self.next_look(demand, now)
@@ -269,6 +273,7 @@ class SharedWindow(Window):
         for store, key in zip((self._store, *self._plan.stores), keys, strict=False):
             store.rekey(key)
         self._last_reply = self._last_word = None
+        self._told_cap = 0, -math.inf
         for _ in range(self._in_flight):
             self.hold()
         for priority in self._expected:
@@ -359,7 +364,10 @@ class SharedWindow(Window):
         peeked = None
         if self.reply_time == 0 and self.failure is None:
             peeked = self._store.peek(self._look())
-        return (self._last_reply, self._replied_at) if peeked is None else (peeked, now)
+        if peeked is None:
+            return self._last_reply, self._replied_at
+        self._told_cap = peeked.cap, now
+        return peeked, now
 
     def _heard_back(self, reply: Result | None) -> None:
         self._note(reply, self._clock.now())
@@ -372,6 +380,7 @@ class SharedWindow(Window):
         before = self._last_reply
         self._last_reply = reply
         self._replied_at = now
+        self._told_cap = reply.cap, now
         if before is not None and (reply.pauses, reply.epoch) != (before.pauses, before.epoch):
             self._last_word = None
         if reply.unsure and reply.blocked and now + reply.blocked > self._told_until + _SAME:
